@@ -1,0 +1,79 @@
+"""Adam, adaptive moments (Kingma and Ba 2015, algorithm 1; https://arxiv.org/abs/1412.6980).
+
+::
+
+    mu <- b1 * mu + (1 - b1) * g
+    nu <- b2 * nu + (1 - b2) * g**2
+    p  <- p - rate * (mu / (1 - b1**t)) / (sqrt(nu / (1 - b2**t) + eps_root) + eps)
+
+optax, PyTorch and the paper agree. Keras adds ``eps=1e-7`` to the root of the uncorrected ``nu`` (the paper's "epsilon
+hat"), which is a larger ``eps`` at the first steps.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxnn.optim import _hyper, _leaves
+
+
+class AdamState(NamedTuple):
+    """The number of updates made, ``[]`` int32, and the two moments, shaped like the parameters."""
+
+    count: jax.Array
+    mu: optax.Updates
+    nu: optax.Updates
+
+
+def adam(
+    learning_rate: _hyper.LearningRate,
+    b1: _hyper.ScalarLike = 0.9,
+    b2: _hyper.ScalarLike = 0.999,
+    eps: _hyper.ScalarLike = 1e-8,
+    eps_root: _hyper.ScalarLike = 0.0,
+) -> optax.GradientTransformation:
+    """Adam. Bias corrections keep all their digits in float32, where ``1 - b2**t`` loses up to five.
+
+    Args:
+      learning_rate: a float, a schedule (a callable of the step), or a traced value.
+      b1: decay of the mean of gradients, in ``[0, 1)``.
+      b2: decay of the mean of squared gradients, in ``[0, 1)``.
+      eps: added to the root; with 0 the rule does not depend on the gradient's scale.
+      eps_root: added under the root, for differentiating through the update.
+
+    Raises:
+      TypeError: an argument is not a number, or a leaf is not real floating point.
+      ValueError: a concrete argument is out of range, or trees differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> rule = adam(0.25)
+      >>> rule.update(jnp.asarray([3.0, 0.0]), rule.init(jnp.ones(2)))[0]
+      Array([-0.25, -0.  ], dtype=float32)
+    """
+    learning_rate = _hyper.rate("adam", learning_rate)
+    b1, b2 = _hyper.fraction("adam", "b1", b1), _hyper.fraction("adam", "b2", b2)
+    eps, eps_root = _hyper.non_negative("adam", "eps", eps), _hyper.non_negative("adam", "eps_root", eps_root)
+
+    def init(params: optax.Params) -> AdamState:
+        return AdamState(_leaves.zero_count(), _leaves.zeros("adam", params), _leaves.zeros("adam", params))
+
+    def update(updates: optax.Updates, state: AdamState, params: optax.Params | None = None):
+        step = _hyper.increment(state.count)
+        scalars = (
+            _hyper.at_step(learning_rate, state.count),
+            *(b1, b2, eps, eps_root),
+            *(_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step)),
+        )
+        updates, mu, nu = _leaves.map_leaves("adam", _leaf, scalars, updates, (state.mu, state.nu), params)
+        return updates, AdamState(step, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):
+    mu = b1 * mu + (1 - b1) * g
+    nu = b2 * nu + (1 - b2) * g * g
+    return -rate * _leaves.safe_divide(mu / correction1, jnp.sqrt(nu / correction2 + eps_root) + eps), mu, nu

@@ -1,0 +1,118 @@
+"""RMSprop (Hinton 2012, "Neural networks for machine learning", lecture 6e).
+
+::
+
+    nu <- decay * nu + (1 - decay) * g**2
+    p  <- p - rate * g / root(nu)
+
+The lecture divides by ``sqrt(nu)`` and says nothing of zeros; libraries disagree about ``eps``, about the default decay,
+and about the side of the rate on which momentum stands (which shows under a schedule):
+
+======  ==================  =====  =====  ======================================
+form    root(nu)            decay  eps    with momentum
+======  ==================  =====  =====  ======================================
+optax   ``sqrt(nu + eps)``  0.9    1e-8   ``t <- momentum * t + rate * d; p <- p - t``
+keras   ``sqrt(nu + eps)``  0.9    1e-7   the same
+torch   ``sqrt(nu) + eps``  0.99   1e-8   ``t <- momentum * t + d; p <- p - rate * t``
+paper   ``sqrt(nu) + eps``  0.9    0      as optax
+======  ==================  =====  =====  ======================================
+
+(Keras 1 and 2 before TensorFlow's version had ``eps`` outside the root.) Centred, ``nu`` under the root loses the square
+of the mean gradient, ``mean <- decay * mean + (1 - decay) * g`` (Graves 2013, https://arxiv.org/abs/1308.0850).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxnn.optim import _hyper, _leaves
+
+# decay, eps
+FORMS = {"optax": (0.9, 1e-8), "paper": (0.9, 0.0), "torch": (0.99, 1e-8), "keras": (0.9, 1e-7)}
+
+
+class RmspropState(NamedTuple):
+    """The number of updates made, ``[]`` int32, and the slots; ``mean`` and ``trace`` are ``None`` where not used."""
+
+    count: jax.Array
+    nu: optax.Updates
+    mean: optax.Updates | None
+    trace: optax.Updates | None
+
+
+def rmsprop(
+    learning_rate: _hyper.LearningRate,
+    decay: _hyper.ScalarLike | None = None,
+    eps: _hyper.ScalarLike | None = None,
+    *,
+    centered: bool = False,
+    momentum: _hyper.ScalarLike | None = None,
+    nesterov: bool = False,
+    form: str = "optax",
+) -> optax.GradientTransformation:
+    """RMSprop.
+
+    Args:
+      learning_rate: a float, a schedule (a callable of the step), or a traced value.
+      decay: decay of the mean of squared gradients, in ``[0, 1)``, or ``None`` for the form's own.
+      eps: added under or to the root, or ``None`` for the form's own.
+      centered: divide by the deviation from the mean gradient.
+      momentum: the share of past steps that is kept, in ``[0, 1)``; ``None`` keeps no trace of them.
+      nesterov: with ``momentum``, look ahead.
+      form: ``"optax"``, ``"paper"``, ``"torch"`` or ``"keras"``: the table above.
+
+    Raises:
+      TypeError: an argument is not a number, or a leaf is not real floating point.
+      ValueError: a concrete argument is out of range, ``form`` is unknown, ``nesterov`` without ``momentum``, or trees
+        differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> rule = rmsprop(1.0)
+      >>> step, _ = rule.update(jnp.asarray(7.0), rule.init(jnp.asarray(0.0)))
+      >>> print(f"{step:.5f}")  # 1 / sqrt(0.1)
+      -3.16228
+    """
+    default_decay, default_eps = FORMS[_hyper.choice("rmsprop", "form", form, tuple(FORMS))]
+    learning_rate = _hyper.rate("rmsprop", learning_rate)
+    decay = _hyper.fraction("rmsprop", "decay", default_decay if decay is None else decay)
+    eps = _hyper.non_negative("rmsprop", "eps", default_eps if eps is None else eps)
+    kept = None if momentum is None else _hyper.fraction("rmsprop", "momentum", momentum)
+    if nesterov and kept is None:
+        raise ValueError("rmsprop: nesterov=True needs momentum; pass momentum=0.9")
+    switches = (form in ("optax", "keras"), form == "torch", nesterov)
+
+    def init(params: optax.Params) -> RmspropState:
+        return RmspropState(
+            _leaves.zero_count(),
+            _leaves.zeros("rmsprop", params),
+            _leaves.zeros("rmsprop", params) if centered else None,
+            None if kept is None else _leaves.zeros("rmsprop", params),
+        )
+
+    def update(updates: optax.Updates, state: RmspropState, params: optax.Params | None = None):
+        scalars = (_hyper.at_step(learning_rate, state.count), decay, eps, 0.0 if kept is None else kept, *switches)
+        slots = (state.nu, state.mean, state.trace)
+        updates, nu, mean, trace = _leaves.map_leaves("rmsprop", _leaf, scalars, updates, slots, params)
+        return updates, RmspropState(_hyper.increment(state.count), nu, mean, trace)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _leaf(g, nu, mean, trace, rate, decay, eps, momentum, eps_under_root, rate_outside, nesterov):
+    nu = decay * nu + (1 - decay) * g * g
+    spread = nu
+    if mean is not None:
+        mean = decay * mean + (1 - decay) * g
+        # The mean square is at least the squared mean; rounding can say otherwise, and the root would be nan.
+        spread = jnp.maximum(nu - mean * mean, 0)
+    root = jnp.sqrt(spread + eps) if eps_under_root else jnp.sqrt(spread) + eps
+    step = _leaves.safe_divide(g, root)
+    if trace is None:
+        return -rate * step, nu, mean, trace
+    before, after = (1, rate) if rate_outside else (rate, 1)
+    step = before * step
+    trace = step + momentum * trace
+    return -after * (step + momentum * trace if nesterov else trace), nu, mean, trace
