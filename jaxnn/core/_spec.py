@@ -1,0 +1,70 @@
+"""Abstract shapes: how specs are made from values, and how both are written in messages."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+PyTree = Any
+
+
+def spec_of(tree: PyTree) -> PyTree:
+    """Return ``tree`` with every array leaf replaced by its ``jax.ShapeDtypeStruct``.
+
+    Args:
+        tree: arrays, specs, NumPy arrays or Python numbers, in any pytree.
+
+    Raises:
+        TypeError: a leaf has neither a shape and dtype nor a numeric type.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> spec_of(jnp.zeros((2, 3)))
+        ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+    """
+
+    def one(leaf: Any) -> jax.ShapeDtypeStruct:
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+        if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
+            return jax.ShapeDtypeStruct(leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype, True))
+        if isinstance(leaf, bool | int | float | complex):
+            return jax.ShapeDtypeStruct((), jnp.result_type(leaf))
+        raise TypeError(
+            f"expected arrays or jax.ShapeDtypeStruct, got {type(leaf).__name__}; "
+            "wrap Python data with jnp.asarray"
+        )
+
+    return jax.tree.map(one, tree)
+
+
+def describe(value: PyTree) -> str:
+    """Write a value's type for a message: ``float32[32, 784]``, ``(float32[2], int32[])``.
+
+    Example:
+        >>> import numpy as np
+        >>> describe((np.zeros((2, 3), np.float32), "text"))
+        '(float32[2, 3], str)'
+    """
+    if value is None:
+        return "None"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    if type(value).__name__ == "Masked":
+        return f"Masked({describe(value.value)}, {describe(value.mask)})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {describe(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(describe, value))
+        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+    if isinstance(value, bool | int | float):
+        return f"{type(value).__name__} {value!r}"
+    return type(value).__name__
+
+
+def same_spec(a: PyTree, b: PyTree) -> bool:
+    """Whether two values have equal structure, shapes and dtypes."""
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        return False
+    pairs = zip(jax.tree.leaves(spec_of(a)), jax.tree.leaves(spec_of(b)), strict=True)
+    return all(x.shape == y.shape and x.dtype == y.dtype for x, y in pairs)

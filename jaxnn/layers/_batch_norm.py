@@ -1,0 +1,161 @@
+"""Batch normalisation (Ioffe and Szegedy, 2015, arXiv:1502.03167).
+
+``y = scale (x - mean) / sqrt(variance + epsilon) + bias`` with the batch's statistics in training and
+running ones in evaluation.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.core import (
+    Layer,
+    Masked,
+    Params,
+    State,
+    check_floating,
+    check_key,
+    check_min_rank,
+    check_params,
+    check_train,
+    describe,
+    non_negative,
+    refuse_masked,
+)
+from jaxnn.layers._affine import check_dtype
+
+
+def batch_norm(
+    *,
+    momentum: Any = 0.99,
+    epsilon: Any = 1e-5,
+    use_scale: bool = True,
+    use_bias: bool = True,
+    param_dtype: Any = jnp.float32,
+) -> Layer:
+    """Normalise each feature over all leading axes: ``[..., features] -> [..., features]``.
+
+    Parameters: ``scale`` and ``bias`` ``(features,)``. State: ``mean`` and ``var`` ``(features,)``, float32
+    at least. Statistics are computed in float32 at least and in two passes, so that an offset of 1e4 does
+    not destroy the variance (Flax's default, one pass, loses it). They reduce the axes they see and need
+    no axis name: under ``vmap`` over seeds each seed has its own.
+
+    With a ``Masked`` input only real positions count, and the mask is kept; a batch without a real
+    position leaves the running statistics as they were.
+
+    Args:
+        momentum: share of the old running statistics kept at each training step, in [0, 1].
+        epsilon: added to the variance.
+        use_scale: whether to multiply by ``scale``.
+        use_bias: whether to add ``bias``.
+        param_dtype: dtype of the parameters.
+
+    Raises:
+        TypeError, ValueError: a bad argument; at use, an input that is not floating point, has other
+            features, or, in training, no second example to take statistics from.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import jaxnn as nn
+        >>> layer = nn.batch_norm(momentum=0.9)
+        >>> x = jnp.array([[1.0], [3.0]])
+        >>> params, state = layer.init(jax.random.key(0), x)
+        >>> y, state = layer.apply(params, state, x, train=True)
+        >>> y.round(3).tolist(), [round(v, 3) for v in state["mean"].tolist()]
+        ([[-1.0], [1.0]], [0.2])
+    """
+    non_negative("batch_norm", "momentum", momentum)
+    if not isinstance(momentum, jax.core.Tracer) and momentum > 1:
+        raise ValueError(f"batch_norm: momentum must be in [0, 1], got {momentum}")
+    non_negative("batch_norm", "epsilon", epsilon, positive=True)
+    param_dtype = check_dtype("batch_norm", param_dtype)
+    names = tuple(name for name, used in (("scale", use_scale), ("bias", use_bias)) if used)
+
+    def init(key: Any, x: Any) -> tuple[Params, State]:
+        check_key("batch_norm", key)
+        x = x.value if isinstance(x, Masked) else x
+        check(x)
+        shape = x.shape[-1:]
+        made = {"scale": jnp.ones(shape, param_dtype), "bias": jnp.zeros(shape, param_dtype)}
+        wide = _wide(param_dtype)
+        state = {"mean": jnp.zeros(shape, wide), "var": jnp.ones(shape, wide)}
+        return {name: made[name] for name in names}, state
+
+    def check(x: Any) -> None:
+        check_floating("batch_norm", x)
+        check_min_rank("batch_norm", x, 2, "[batch, ..., features]")
+
+    def apply(
+        params: Params, state: State, x: Any, *, key: Any = None, train: bool = False
+    ) -> tuple[Any, State]:
+        del key
+        check_train("batch_norm", train)
+        if isinstance(x, Masked):
+            y, state = normalise(params, state, x.value, x.mask, train)
+            return Masked(y, x.mask), state
+        refuse_masked("batch_norm", x)
+        return normalise(params, state, x, None, train)
+
+    def normalise(params: Params, state: State, x: Any, mask: Any, train: bool) -> tuple[Any, State]:
+        check(x)
+        check_params("batch_norm", params, names)
+        check_params("batch_norm", state, ("mean", "var"), "state")
+        if x.shape[-1:] != state["mean"].shape:
+            raise ValueError(
+                f"batch_norm: expected input [..., {state['mean'].shape[0]}], got {describe(x)}; "
+                "initialise the model with this input"
+            )
+        wide = jnp.result_type(_wide(x.dtype), state["mean"].dtype)
+        dtype = jnp.result_type(x.dtype, *(params[name].dtype for name in names))
+        z = x.astype(wide)
+        if mask is not None:
+            # Whatever stands in the padding, a NaN too, must reach neither an output nor a gradient.
+            mask = jnp.broadcast_to(jnp.expand_dims(mask, tuple(range(mask.ndim, x.ndim))), x.shape)
+            z = jnp.where(mask, z, 0)
+        if train:
+            mean, var, count = _statistics(z, mask)
+            new_state = _running(state, mean, var, count, momentum)
+        else:
+            mean, var, new_state = state["mean"].astype(wide), state["var"].astype(wide), state
+        factor = jax.lax.rsqrt(var + jnp.asarray(epsilon, wide))
+        if use_scale:
+            factor = factor * params["scale"].astype(wide)
+        y = (z - jnp.broadcast_to(mean, z.shape)) * jnp.broadcast_to(factor, z.shape)
+        if use_bias:
+            y = y + jnp.broadcast_to(params["bias"].astype(wide), y.shape)
+        return y.astype(dtype), new_state
+
+    return Layer("batch_norm", init, apply)
+
+
+def _wide(dtype: Any) -> Any:
+    return jnp.result_type(dtype, jnp.float32)
+
+
+def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """Mean and biased variance of each feature over real positions, and how many there are."""
+    axes = tuple(range(x.ndim - 1))
+    if mask is None:
+        count = jnp.asarray(x.size // x.shape[-1], x.dtype)
+        if x.size // x.shape[-1] < 2:
+            raise ValueError(
+                f"batch_norm: training needs at least 2 positions to take statistics from, got {describe(x)}; "
+                "use a larger batch, or layer_norm"
+            )
+        mean = jnp.mean(x, axes)
+        return mean, jnp.mean(jnp.square(x - jnp.broadcast_to(mean, x.shape)), axes), count
+    count = jnp.sum(mask[..., 0], dtype=x.dtype)
+    safe = jnp.maximum(count, jnp.ones((), x.dtype))
+    mean = jnp.sum(x, axes) / safe
+    spread = jnp.where(mask, x - jnp.broadcast_to(mean, x.shape), 0)
+    return mean, jnp.sum(jnp.square(spread), axes) / safe, count
+
+
+def _running(state: State, mean: Any, var: Any, count: Any, momentum: Any) -> State:
+    def blend(old: Any, new: Any) -> Any:
+        keep = jnp.asarray(momentum, old.dtype)
+        mixed = keep * old + (1 - keep) * jax.lax.stop_gradient(new).astype(old.dtype)
+        return jnp.where(count > 0, mixed, old)
+
+    return {"mean": blend(state["mean"], mean), "var": blend(state["var"], var)}

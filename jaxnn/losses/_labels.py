@@ -1,0 +1,39 @@
+"""Checks that losses share: labels that fit, and nothing broadcast by accident."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.core import check_floating, describe
+
+
+def is_class_index(outputs: Any, targets: Any) -> bool:
+    """Whether ``targets`` are integer class numbers for ``outputs`` ``[..., classes]``."""
+    return jnp.issubdtype(targets.dtype, jnp.integer) and targets.shape == outputs.shape[:-1]
+
+
+def check_same_shape(owner: str, outputs: Any, targets: Any) -> None:
+    """Raise unless both arrays have one shape and ``outputs`` is floating point."""
+    check_floating(owner, outputs)
+    if jnp.shape(targets) != outputs.shape:
+        raise ValueError(
+            f"{owner}: outputs and targets must have one shape, got {describe(outputs)} and "
+            f"{describe(targets)}; nothing is broadcast, so add or drop an axis, as in targets[..., None]"
+        )
+
+
+def check_labels(owner: str, labels: Any, classes: int) -> None:
+    """Raise if concrete integer labels lie outside ``[0, classes)``; traced ones pass.
+
+    Indexing under ``jit`` would silently wrap negative labels and fill the rest with NaN.
+    """
+    if isinstance(labels, jax.core.Tracer | jax.ShapeDtypeStruct) or np.size(labels) == 0:
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"{owner}: labels must be in [0, {classes}), got labels from {low} to {high}; give the model as many "
+            "outputs as there are classes, and mask padding by weights"
+        )

@@ -1,0 +1,67 @@
+"""The share of right answers."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxnn.core import check_floating, describe
+from jaxnn.metrics._mean import Mean
+
+
+def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
+    """Share of examples whose largest output is at the label.
+
+    Args:
+        outputs: logits or probabilities ``[..., classes]``; the first of equal largest ones counts.
+        targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label.
+        weights: of the shape of the labels, or ``None``.
+
+    Raises:
+        TypeError: ``outputs`` are not floating point.
+        ValueError: the shapes do not fit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(accuracy(jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0])).compute())
+        0.5
+    """
+    check_floating("accuracy", outputs)
+    targets = jnp.asarray(targets)
+    if jnp.issubdtype(targets.dtype, jnp.integer) and targets.shape == outputs.shape[:-1]:
+        labels = targets
+    elif targets.shape == outputs.shape:
+        labels = jnp.argmax(targets, -1)
+    else:
+        raise ValueError(
+            f"accuracy: expected integer labels {list(outputs.shape[:-1])} or probabilities "
+            f"{list(outputs.shape)}, got {describe(targets)}"
+        )
+    return Mean.of(jnp.argmax(outputs, -1) == labels.astype(jnp.int32), weights)
+
+
+def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
+    """Share of logits on the right side of 0 (probability 1/2).
+
+    Args:
+        outputs: logits ``[..., outputs]``.
+        targets: 0 or 1, of the same shape.
+        weights: of the shape ``[...]`` without the last axis, or ``None``.
+
+    Raises:
+        TypeError: ``outputs`` are not floating point.
+        ValueError: the shapes differ.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(binary_accuracy(jnp.array([[2.0], [1.0]]), jnp.array([[1], [0]])).compute())
+        0.5
+    """
+    check_floating("binary_accuracy", outputs)
+    targets = jnp.asarray(targets)
+    if targets.shape != outputs.shape:
+        raise ValueError(
+            f"binary_accuracy: outputs and targets must have one shape, got {describe(outputs)} and "
+            f"{describe(targets)}"
+        )
+    right = (outputs > 0) == (targets > 0.5 if jnp.issubdtype(targets.dtype, jnp.floating) else targets == 1)
+    return Mean.of(jnp.mean(right.astype(jnp.float32), -1), weights)
