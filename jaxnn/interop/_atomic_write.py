@@ -1,0 +1,37 @@
+"""Writing a file so that a reader, a crash or a second writer never sees half of it."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; when the block ends without error, rename it onto ``path``.
+
+    The temporary name is unique to this call, so that several processes may write the same file: the last
+    rename wins, and every state in between is a whole file. The content reaches the disk before the name.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with atomic_write(target) as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> target.read_text(), len(list(target.parent.iterdir()))
+        ('whole', 1)
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode
+    try:
+        yield temporary
+        # A writer that puts a file of its own at the temporary name (safetensors does) may make it private.
+        temporary.chmod(mode)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
