@@ -1,0 +1,121 @@
+"""Fetching a data file: checksum of the decompressed content, unique temporary file, atomic rename.
+
+The checksum is that of the content, because another gzip of the same bytes is just as valid. A page of HTML,
+a short body and a flipped bit all fail it; a file that fails it never gets its final name.
+"""
+
+import gzip
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from jaxnn.interop._atomic_write import atomic_write
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A gzipped file of a data set.
+
+    Attributes:
+        name: its path below the data folder, such as ``mnist/train-labels-idx1-ubyte.gz``.
+        size: bytes of the decompressed content.
+        sha256: checksum of the decompressed content.
+        addresses: where it can be had, tried in order.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    addresses: Sequence[str]
+
+
+def cache_folder() -> Path:
+    """The folder of downloads and compiled programs: ``JAXNN_CACHE``, or ``~/.cache/jaxnn``."""
+    chosen = os.environ.get("JAXNN_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "jaxnn"
+
+
+def fetch(file: RemoteFile) -> bytes:
+    """The decompressed, verified content: from ``JAXNN_DATA``, else from the cache, else downloaded into it.
+
+    Raises:
+        ValueError: the file in ``JAXNN_DATA`` does not have the expected content.
+        OSError: the file is nowhere, and cannot be downloaded or stored.
+    """
+    folder = os.environ.get("JAXNN_DATA")
+    if folder and (Path(folder) / file.name).exists():
+        return read_verified(Path(folder) / file.name, file)
+    cached = cache_folder() / file.name
+    if cached.exists():
+        try:
+            return read_verified(cached, file)
+        except ValueError as error:
+            print(f"{error}; fetching it again", file=sys.stderr)
+    return _download(file, cached)
+
+
+def read_verified(path: Path, file: RemoteFile) -> bytes:
+    """Decompress ``path`` and check size and checksum, reading no more than the size allows.
+
+    Raises:
+        ValueError: the content is not what ``file`` promises.
+    """
+    try:
+        with gzip.open(path, "rb") as stream:
+            content = stream.read(file.size + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: not a whole gzip file ({error})") from error
+    if len(content) != file.size:
+        found = f"more than {file.size}" if len(content) > file.size else len(content)
+        raise ValueError(f"{path}: expected {file.size} bytes after decompression, got {found}")
+    if (digest := hashlib.sha256(content).hexdigest()) != file.sha256:
+        raise ValueError(f"{path}: checksum mismatch, expected SHA-256 {file.sha256}, got {digest}")
+    return content
+
+
+def _download(file: RemoteFile, target: Path) -> bytes:
+    """Try each address in turn; keep the first whose content is right."""
+    failures = []
+    for address in file.addresses:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(target) as temporary:
+                _save(address, temporary, limit=2 * file.size + CHUNK)
+                return read_verified(temporary, file)
+        except PermissionError as error:
+            raise PermissionError(
+                f"{target.parent}: not writable ({error.strerror}); set JAXNN_CACHE to a folder that is, or "
+                f"put the file at $JAXNN_DATA/{file.name}"
+            ) from error
+        except (urllib.error.URLError, HTTPException, OSError) as error:
+            failures.append(f"{address}: {getattr(error, 'reason', None) or error}")
+        except ValueError as error:
+            # The temporary name means nothing to the reader; the address does.
+            failures.append(f"{address}: {str(error).split(': ', 1)[-1]}")
+    raise OSError(
+        f"{file.name}: not in JAXNN_DATA, not at {target}, and no download succeeded "
+        f"({'; '.join(failures)}). Go online, or put the file at {target} or at $JAXNN_DATA/{file.name}"
+    )
+
+
+def _save(address: str, path: Path, limit: int) -> None:
+    """Stream ``address`` into ``path``, refusing a body that no valid file could need."""
+    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response, path.open("wb") as out:
+        expected = response.headers.get("Content-Length")
+        written = 0
+        while chunk := response.read(CHUNK):
+            written += out.write(chunk)
+            if written > limit:
+                raise ValueError(f"{path}: the body is larger than {limit} bytes")
+    if expected is not None and written != int(expected):
+        raise ValueError(f"{path}: the connection ended after {written} of {expected} bytes")

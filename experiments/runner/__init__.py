@@ -1,0 +1,1 @@
+"""What the experiments share: configurations, command line, run folders, reports and commands."""

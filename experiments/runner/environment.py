@@ -1,0 +1,46 @@
+"""What a run's numbers depend on besides its configuration, and the cache of compiled programs."""
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from experiments.data.download import cache_folder
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device, XLA flags and random generator, for ``config.json``."""
+    import jax
+
+    devices = jax.devices()
+    return {
+        "command": ["python", "-m", "experiments", *sys.argv[1:]],
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("jaxnn", "jax", "jaxlib", "optax", "numpy")},
+        },
+        "device": {"platform": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
+        "machine": {"system": platform.platform(), "processors": os.cpu_count()},
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "prng": jax.config.jax_default_prng_impl,
+    }
+
+
+def enable_compilation_cache() -> None:
+    """Keep compiled programs in the cache folder, so that a second run starts at once.
+
+    A cache that the caller has configured already is left alone.
+    """
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

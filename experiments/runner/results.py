@@ -1,0 +1,220 @@
+"""``python -m experiments results``: train over several seeds and write the table that docs/results.md shows.
+
+Every finished seed is a run folder (``runs/NAME/results-...``), so the command can be interrupted and
+called again: it trains only what is missing. Each saved ``params.safetensors`` is applied by plain NumPy to
+the test pictures, and an accuracy other than the run's own is an error.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.runner import catalogue
+from experiments.runner.classifier import Classifier
+from experiments.runner.command_line import parse
+from experiments.runner.config import TrainingConfig, check_whole
+from experiments.runner.run_folder import RunFolder
+from experiments.runner.usage import UsageError, suggestion
+from jaxnn.interop._atomic_write import atomic_write
+
+# NumPy adds in another order, which can turn a picture that the network holds for two digits equally.
+CLOSE_CALLS = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        name: what ``--only`` calls it, and the stem of its run folders.
+        network: what it is, for the reader.
+        experiment: the experiment that trains it.
+        options: how its configuration differs from the default.
+        printed: the accuracy printed in the courses, with its epochs.
+        printed_seconds: their seconds per epoch.
+    """
+
+    name: str
+    network: str
+    experiment: str
+    options: dict[str, Any] = field(default_factory=dict)
+    printed: str = "not in the courses"
+    printed_seconds: str = ""
+
+
+ROWS = (
+    Row("digits", "digits: small convolutional network", "digits"),
+    Row(
+        "mnist_mlp", "MNIST 784-512-512-10, dropout 0.2", "mnist_mlp",
+        printed="0.9795 (5 epochs), 0.9810 (10 epochs)", printed_seconds="9, 16-22",
+    ),
+    Row(
+        "mnist_mlp_no_dropout", "the same without dropout", "mnist_mlp", {"dropout": 0.0},
+        printed="0.9801, 0.9812", printed_seconds="8-12, 10",
+    ),
+    Row(
+        "mnist_deep_tanh", "MNIST 784-2500-2000-1500-1000-500-10, tanh", "mnist_deep_tanh",
+        printed="0.9698, 0.9718", printed_seconds="129-145",
+    ),
+    Row(
+        "mnist_cnn", "MNIST two convolutions, Adadelta", "mnist_cnn",
+        printed="0.9910", printed_seconds="218-366",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train, and where the table goes."""
+
+    seeds: int = 5
+    """Number of seeds, counted from 0."""
+    only: str = ""
+    """Train this row only: digits, mnist_mlp, mnist_mlp_no_dropout, mnist_deep_tanh or mnist_cnn. The table
+    still shows every row that has been trained."""
+    runs: Path = Path("runs")
+    """Folder that holds the run folders."""
+    output: Path = Path("docs/results.md")
+    """The table, written anew from the run folders."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    def __post_init__(self) -> None:
+        check_whole("seeds", self.seeds, least=1)
+
+
+def command(args: Sequence[str]) -> int:
+    """Train what is missing, verify everything with NumPy, write the table."""
+    options = parse(Options, args, "results", __doc__ or "")
+    names = [row.name for row in ROWS]
+    if options.only and options.only not in names:
+        raise UsageError(
+            f"--only: no row {options.only!r}{suggestion(options.only, names) or f'; rows: {names}'}"
+        )
+    for row in ROWS:
+        if options.only in ("", row.name):
+            for seed in range(options.seeds):
+                code = _train(row, seed, options.runs)
+                if code:
+                    return code
+    lines = [
+        _line(row, [_finished(row, seed, options.runs) for seed in range(options.seeds)]) for row in ROWS
+    ]
+    folders = [
+        f for row in ROWS for seed in range(options.seeds) if (f := _finished(row, seed, options.runs))
+    ]
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(options.output) as temporary:
+        temporary.write_text(_page(lines, folders), encoding="utf-8")
+    print(f"table: {options.output}")
+    return 0
+
+
+def configuration(row: Row, seed: int) -> TrainingConfig:
+    """The configuration of one seed of one row."""
+    return replace(catalogue.experiment(row.experiment).config(), seed=seed, **row.options)
+
+
+def _finished(row: Row, seed: int, runs: Path) -> RunFolder | None:
+    """The run folder of that seed, when it has been trained to its end with this very configuration."""
+    wanted = asdict(configuration(row, seed))
+    for path in sorted((runs / row.experiment).glob(f"results-{row.name}-seed{seed}*")):
+        folder = RunFolder(path)
+        if (path / "result.json").exists() and folder.read_json("config.json")["config"] == wanted:
+            result = folder.read_json("result.json")
+            if result["stopped"] is None and result["epochs"] == wanted["epochs"]:
+                return folder
+    return None
+
+
+def _train(row: Row, seed: int, runs: Path) -> int:
+    """Train one seed unless it is there; a folder that an interrupted run left keeps its name."""
+    from experiments.runner.run import carry_out
+
+    if _finished(row, seed, runs):
+        return 0
+    name = f"results-{row.name}-seed{seed}"
+    names: Iterable[str] = (name, *(f"{name}-attempt{number}" for number in range(2, 1000)))
+    free = next(name for name in names if not (runs / row.experiment / name).exists())
+    print(f"== {row.name}, seed {seed}")
+    folder = RunFolder.reserve(runs, row.experiment, free)
+    return carry_out(catalogue.experiment(row.experiment), configuration(row, seed), folder)
+
+
+def verify(experiment: Classifier, folder: RunFolder) -> float:
+    """Accuracy of the saved weights under plain NumPy.
+
+    Raises:
+        ValueError: it is not the accuracy that the run reports.
+    """
+    from experiments.runner import numpy_network
+
+    params, _ = folder.load_weights()
+    data = experiment.load()
+    found = numpy_network.accuracy(experiment.name, params, data.x_test, data.y_test)
+    reported = folder.read_json("result.json")["test_accuracy"]
+    if abs(found - reported) * len(data.x_test) > CLOSE_CALLS + 0.5:
+        raise ValueError(
+            f"{folder.path}: NumPy gets {found:.4f} with the saved weights, the run reports {reported:.4f}"
+        )
+    return found
+
+
+def _line(row: Row, folders: Sequence[RunFolder | None]) -> str:
+    """A row of the table in Markdown."""
+    present = [folder for folder in folders if folder]
+    if not present:
+        return f"| {row.network} | | 0 | not trained | | | | {row.printed} | {row.printed_seconds} |"
+    results = [folder.read_json("result.json") for folder in present]
+    accuracies = [result["test_accuracy"] for result in results]
+    experiment = catalogue.experiment(row.experiment)
+    by_numpy = [verify(experiment, folder) for folder in present]
+    spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    epochs = [record["seconds"] for folder in present for record in folder.read_metrics()[1:]]
+    cells = [
+        row.network,
+        str(results[0]["epochs"]),
+        str(len(present)),
+        f"**{statistics.mean(accuracies):.4f}**",
+        f"{spread:.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})",
+        f"{statistics.mean(by_numpy):.4f}",
+        f"{statistics.median(epochs):.2f}" if epochs else "",
+        row.printed,
+        row.printed_seconds,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _page(lines: list[str], folders: list[RunFolder]) -> str:
+    machines = sorted({_machine(folder.read_json("config.json")) for folder in folders})
+    head = (
+        "network | epochs | seeds | test accuracy, mean | standard deviation (range) | by plain NumPy "
+        "| s per epoch | courses: test accuracy | courses: s per epoch"
+    )
+    return "\n".join(
+        [
+            "# Results",
+            "",
+            "Made by `python -m experiments results`, which trains what is missing, applies every saved",
+            "`params.safetensors` with plain NumPy, and writes this page. The test pictures take no part in",
+            "training. Seconds per epoch: the median over all epochs but each run's first. The",
+            "courses' numbers are those printed in their notebooks (Keras 2, one run each).",
+            "",
+            f"| {head} |",
+            "|---" * (head.count("|") + 1) + "|",
+            *lines,
+            "",
+            *(f"Measured on {machine}." for machine in machines),
+            "",
+        ]
+    )
+
+
+def _machine(config: dict[str, Any]) -> str:
+    device, versions, machine = config["device"], config["versions"], config["machine"]
+    return (
+        f"{device['kind']} ({machine['processors']} processors, {machine['system']}), "
+        f"Python {versions['python']}, jax {versions['jax']}, jaxlib {versions['jaxlib']}"
+    )
