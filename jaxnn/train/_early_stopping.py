@@ -1,0 +1,75 @@
+"""Early stopping as a pure policy ``(state, record) -> state``."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jaxnn.core import non_negative, one_of, positive_int
+
+
+class StopState(NamedTuple):
+    """What early stopping remembers.
+
+    Attributes:
+        best: best value so far.
+        best_epoch: its epoch, 0 before the first.
+        waited: epochs since then.
+        stop: whether to stop.
+    """
+
+    best: float
+    best_epoch: int = 0
+    waited: int = 0
+    stop: bool = False
+
+
+class Policy(NamedTuple):
+    """A pure stopping rule: a first state and an update by each epoch's record."""
+
+    init: StopState
+    update: Callable[[StopState, Mapping[str, Any]], StopState]
+
+
+def early_stopping(
+    monitor: str = "val_loss", *, patience: int = 5, min_delta: float = 0.0, mode: str = "auto"
+) -> Policy:
+    """Stop when a number has not improved for ``patience`` epochs; ``fit`` then gives the best weights.
+
+    Prechelt (1998), "Early stopping - but when?". A non-finite value is no improvement.
+
+    Args:
+        monitor: name in the epoch's record.
+        patience: epochs without improvement that are borne.
+        min_delta: change that counts as improvement.
+        mode: ``"min"``, ``"max"``, or ``"auto"``: the maximum for names that hold ``acc`` or ``auc``.
+
+    Raises:
+        TypeError, ValueError: a bad argument; at use, ``monitor`` is not in the record.
+
+    Example:
+        >>> policy = early_stopping(patience=1)
+        >>> state = policy.init
+        >>> for epoch, loss in enumerate([3.0, 2.0, 2.5], 1):
+        ...     state = policy.update(state, {"epoch": epoch, "val_loss": loss})
+        >>> state
+        StopState(best=2.0, best_epoch=2, waited=1, stop=True)
+    """
+    patience = positive_int("early_stopping", "patience", patience)
+    non_negative("early_stopping", "min_delta", min_delta)
+    one_of("early_stopping", "mode", mode, ("auto", "min", "max"))
+    rises = mode == "max" or (mode == "auto" and any(part in monitor for part in ("acc", "auc")))
+
+    def update(state: StopState, record: Mapping[str, Any]) -> StopState:
+        if monitor not in record:
+            raise ValueError(
+                f"early_stopping: {monitor!r} is not recorded, only {', '.join(map(repr, record))}; "
+                "pass validation data to fit, or monitor one of these"
+            )
+        value = float(record[monitor])
+        gain = value - state.best if rises else state.best - value
+        if math.isfinite(value) and (state.best_epoch == 0 or gain > min_delta):
+            return StopState(value, int(record["epoch"]))
+        waited = state.waited + 1
+        return state._replace(waited=waited, stop=waited >= patience)
+
+    return Policy(StopState(-math.inf if rises else math.inf), update)

@@ -1,0 +1,317 @@
+"""A thin loop around the compiled epoch: everything that needs the host, and nothing else."""
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxnn.core import check_key, positive_int
+from jaxnn.train._data import batches_of, placed, split_validation, weigh_classes
+from jaxnn.train._early_stopping import Policy
+from jaxnn.train._epoch import check_batch_size, compile_epoch, epoch_order, examples, steps_per_epoch
+from jaxnn.train._evaluate import is_batches, make_evaluate
+from jaxnn.train._history import History
+from jaxnn.train._interrupt import Interrupt
+from jaxnn.train._objective import Objective
+from jaxnn.train._progress import Progress, make_progress
+from jaxnn.train._state import TrainState
+from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
+
+_CHUNK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``fit`` returns.
+
+    Attributes:
+        params: the parameters to use: the best ones under early stopping, else the last; averaged ones
+            where ``ema`` is on.
+        state: the state that belongs to them.
+        train_state: the whole of the run at its end, with which ``fit`` can go on.
+        history: one record for each epoch.
+        stopped: ``None`` after all epochs, else why the run ended before:
+            ``"early stopping"``, ``"interrupted"`` or ``"non-finite loss: ..."``.
+        best_epoch: epoch of ``params`` under early stopping, else ``None``.
+    """
+
+    params: Any
+    state: Any
+    train_state: TrainState
+    history: History
+    stopped: str | None = None
+    best_epoch: int | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Result(epochs={len(self.history.records)}, stopped={self.stopped!r}, last={self.history.last})"
+        )
+
+
+def fit(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    data: Any,
+    *,
+    epochs: int,
+    batch_size: int = 32,
+    key: Any,
+    validation: Any = None,
+    validation_split: float | None = None,
+    class_weight: Mapping[int, float] | Any = None,
+    early_stopping: Policy | None = None,
+    ema: float | None = None,
+    callbacks: Iterable[Callable[..., Any]] = (),
+    progress: bool | None = None,
+    shuffle: bool = True,
+    train_state: TrainState | None = None,
+) -> Result:
+    """Train for some epochs and return the parameters and the history.
+
+    The loop over steps is compiled once (``make_epoch``) and run in pieces of a quarter of a second,
+    between which the host shows progress, hears Ctrl-C and stops at a loss that is not finite. However
+    the pieces fall, a seed gives the same bits on one machine.
+
+    Args:
+        objective: what is minimised, as ``supervised`` makes it.
+        optimizer: an ``optax.GradientTransformation``.
+        data: ``(inputs, targets)`` or ``(inputs, targets, weights)`` for ``supervised``, in general any
+            pytree of arrays with a common first axis; or a list or other iterable of batches.
+        epochs: passes over the data.
+        batch_size: examples in a batch; the last one of an epoch may be smaller. Not used for batches.
+        key: the run's typed key: initial parameters, order of examples, dropout.
+        validation: data evaluated after each epoch, in any form that ``data`` may have.
+        validation_split: instead, the last share of ``data`` to keep for that.
+        class_weight: weight of each class, by label or as an array.
+        early_stopping: a policy, as ``train.early_stopping()`` makes it.
+        ema: decay of a moving average of the parameters, which are then evaluated and returned.
+        callbacks: functions called after each epoch with its record, a dict that starts with
+            ``epoch``, ``loss``; those that take a second argument get the ``TrainState`` too.
+        progress: ``True`` shows a bar, ``False`` nothing, ``None`` a bar on a terminal and else a line an
+            epoch.
+        shuffle: whether to draw a new order of examples each epoch.
+        train_state: a state from which to go on, in place of new parameters.
+
+    Raises:
+        TypeError: ``key`` is not a typed key.
+        ValueError: data, labels, batch size or another argument do not fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import jaxnn as nn
+        >>> from jaxnn import losses, optim, train
+        >>> x = jax.random.normal(jax.random.key(1), (64, 2))
+        >>> task = train.supervised(nn.dense(1), losses.squared_error)
+        >>> result = train.fit(task, optim.sgd(0.1), (x, x @ jnp.array([[1.0], [2.0]])),
+        ...                    epochs=20, key=jax.random.key(0), progress=False)
+        >>> result.params["kernel"].round(2).tolist()
+        [[1.0], [2.0]]
+    """
+    check_key("fit", key)
+    epochs = positive_int("fit", "epochs", epochs)
+    listeners = [_listener(callback) for callback in callbacks]
+    data, validation = _prepared(data, validation, validation_split, class_weight)
+    batched = is_batches(data)
+    if not batched:
+        check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
+    if train_state is None:
+        sample = placed(next(iter(data))) if batched else jax.tree.map(lambda x: x[:1], data)
+        train_state = TrainState.create(objective, optimizer, key, sample, ema=ema is not None)
+    train_state = jax.tree.map(jnp.copy, train_state)
+    if objective.check is not None:
+        for part in (data, validation):
+            if part is not None and not is_batches(part):
+                objective.check(train_state.params, train_state.state, part)
+    if batched:
+        runs = _epochs_of_batches(objective, optimizer, data, epochs, ema)
+    else:
+        runs = _compiled_epochs(objective, optimizer, data, epochs, batch_size, ema, shuffle)
+    evaluate = None if validation is None else make_evaluate(objective, max(batch_size, 1024))
+
+    shown = make_progress(progress, epochs)
+    history = History()
+    stopping = None if early_stopping is None else early_stopping.init
+    best: tuple[Any, Any] | None = None
+    stopped = None
+    try:
+        with Interrupt() as interrupt:
+            for epoch, run in enumerate(runs, 1):
+                began = time.perf_counter()
+                outcome = run(train_state, epoch, interrupt, shown)
+                train_state, stopped = outcome.train_state, outcome.stopped
+                if outcome.record is None:
+                    break
+                record: dict[str, Any] = {"epoch": epoch, **computed(outcome.record)}
+                seconds = time.perf_counter() - began
+                weights = (train_state.params if ema is None else train_state.ema, train_state.state)
+                if stopped is None and evaluate is not None:
+                    scores = evaluate(*weights, validation)
+                    record.update({f"val_{name}": value for name, value in scores.items()})
+                record.update(seconds=seconds, examples_per_second=outcome.examples / seconds)
+                history.records.append(record)
+                shown.finish(record)
+                for listener in listeners:
+                    listener(record, train_state)
+                if stopped is None and early_stopping is not None and stopping is not None:
+                    stopping = early_stopping.update(stopping, record)
+                    if stopping.best_epoch == epoch:
+                        best = jax.tree.map(jnp.copy, weights)
+                    stopped = "early stopping" if stopping.stop else None
+                if stopped is None and interrupt.requested:
+                    stopped = "interrupted"
+                if stopped is not None:
+                    break
+    finally:
+        shown.close()
+    last = (train_state.params if ema is None else train_state.ema, train_state.state)
+    params, state = best or jax.tree.map(jnp.copy, last)
+    best_epoch = stopping.best_epoch if stopping is not None and best is not None else None
+    return Result(params, state, train_state, history, stopped, best_epoch)
+
+
+class _Outcome(NamedTuple):
+    train_state: TrainState
+    record: Record | None
+    examples: int
+    stopped: str | None
+
+
+_Run = Callable[[TrainState, int, Interrupt, Progress], _Outcome]
+
+
+def _compiled_epochs(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    data: Any,
+    epochs: int,
+    batch_size: int,
+    ema: float | None,
+    shuffle: bool,
+) -> Iterable[_Run]:
+    n = examples("fit", data)
+    steps = steps_per_epoch(n, batch_size)
+    advance = compile_epoch(objective, optimizer, batch_size, ema, donate=True)
+    step = pure_step(objective, optimizer, ema)
+    pace = _Pace(steps)
+    spec: list[Record] = []
+
+    def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> _Outcome:
+        order = epoch_order(state, n) if shuffle else jnp.arange(n, dtype=jnp.int32)
+        if not spec:
+            spec.append(record_spec(step, state, jax.tree.map(lambda x: x[:batch_size], data)))
+        record = empty_record(spec[0])
+        start = 0
+        while start < steps:
+            stop = min(start + pace.steps, steps)
+            began = time.perf_counter()
+            state, record = advance(state, data, order, np.int32(start), np.int32(stop), record)
+            numbers = computed(record)
+            pace.took(stop - start, time.perf_counter() - began)
+            start = stop
+            done = min(start * batch_size, n)
+            if not math.isfinite(numbers["loss"]):
+                return _Outcome(state, record, done, _non_finite(numbers["loss"], epoch, start))
+            shown.advance(epoch, start, steps, numbers, pace.rate * batch_size)
+            if interrupt.requested and start < steps:
+                return _Outcome(state, record, done, "interrupted")
+        return _Outcome(state, record, n, None)
+
+    return (run for _ in range(epochs))
+
+
+class _Pace:
+    """How many steps fill a piece of time; the first piece, one step, also compiles."""
+
+    def __init__(self, most: int) -> None:
+        self.steps = 1
+        self.rate = 0.0
+        self._most = most
+        self._pieces = 0
+
+    def took(self, steps: int, seconds: float) -> None:
+        self._pieces += 1
+        if self._pieces > 1:
+            self.rate = steps / max(seconds, 1e-6)
+            ideal = round(self.rate * _CHUNK_SECONDS)
+            self.steps = max(1, min(ideal, 8 * self.steps, self._most))
+
+
+def _epochs_of_batches(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    data: Iterable[Any],
+    epochs: int,
+    ema: float | None,
+) -> Iterable[_Run]:
+    step = pure_step(objective, optimizer, ema)
+
+    @jax.jit(donate_argnums=(0, 2))
+    def advance(state: TrainState, batch: Any, record: Record) -> tuple[TrainState, Record]:
+        state, new = step(state, batch)
+        return state, jax.tree.map(jnp.add, record, new)
+
+    def runner(batches: Iterable[Any]) -> _Run:
+        def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> _Outcome:
+            record, seen, count, began, last = None, 0, 0, time.perf_counter(), time.perf_counter()
+            for batch in batches:
+                batch = placed(batch)
+                record = empty_record(record_spec(step, state, batch)) if record is None else record
+                state, record = advance(state, batch, record)
+                seen, count = seen + examples("fit", batch), count + 1
+                now = time.perf_counter()
+                if now - last < _CHUNK_SECONDS:
+                    continue
+                last, numbers = now, computed(record)
+                if not math.isfinite(numbers["loss"]):
+                    return _Outcome(state, record, seen, _non_finite(numbers["loss"], epoch, count))
+                shown.advance(epoch, count, None, numbers, seen / (now - began))
+                if interrupt.requested:
+                    return _Outcome(state, record, seen, "interrupted")
+            if record is None:
+                raise ValueError("fit: there are no batches in the data; pass at least one")
+            loss = computed(record)["loss"]
+            stopped = None if math.isfinite(loss) else _non_finite(loss, epoch, count)
+            return _Outcome(state, record, seen, stopped)
+
+        return run
+
+    return (runner(batches) for batches in batches_of(data, epochs))
+
+
+def _non_finite(loss: float, epoch: int, step: int) -> str:
+    return f"non-finite loss: {loss} in epoch {epoch} by step {step}; try a smaller learning rate"
+
+
+def _listener(callback: Callable[..., Any]) -> Callable[[dict[str, Any], TrainState], Any]:
+    """Give a callback the arguments that it takes."""
+    try:
+        inspect.signature(callback).bind(None, None)
+    except (TypeError, ValueError):
+        return lambda record, _: callback(record)
+    return callback
+
+
+def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any) -> tuple[Any, Any]:
+    if validation is not None and share is not None:
+        raise ValueError("fit: give validation or validation_split, not both")
+    if is_batches(data):
+        if share is not None or class_weight is not None:
+            raise ValueError(
+                "fit: validation_split and class_weight need arrays, not batches; split and weigh the batches"
+            )
+        return data, validation if validation is None or is_batches(validation) else placed(validation)
+    data = placed(data)
+    if share is not None:
+        data, validation = split_validation(data, share)
+    if class_weight is not None:
+        data = weigh_classes(data, class_weight)
+    if validation is not None and not is_batches(validation):
+        validation = placed(validation)
+    return data, validation

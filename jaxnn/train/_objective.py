@@ -1,0 +1,189 @@
+"""What training minimises: a pair of pure functions with the shape of a layer."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.core import Layer, Masked, describe, spec_of
+from jaxnn.losses._labels import check_labels, is_class_index
+from jaxnn.metrics import Mean
+
+PyTree = Any
+
+
+class Terms(NamedTuple):
+    """The loss of a batch before it is reduced.
+
+    The loss that is differentiated is ``sum(weights * values) / sum(weights)`` with the sum of all
+    weights, so that masks, token counts, unequal batches, accumulation and sharding are exact.
+
+    Attributes:
+        values: one loss for each example or position, ``[...]``.
+        weights: of the same shape, or ``None`` for ones.
+        aux: what else is reported: mergeable sums such as ``metrics.Mean`` by name.
+    """
+
+    values: Any
+    weights: Any = None
+    aux: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A pair of pure functions; a VAE, a player of a GAN and a policy gradient are objectives too.
+
+    Attributes:
+        init: ``(key, batch) -> (params, state)``; ``batch`` is any pytree of arrays or specs.
+        evaluate: ``(params, state, batch, *, key=None, train=False) -> (Terms, state)``.
+        check: optional ``(params, state, data) -> None`` that raises if concrete data do not fit; ``fit``
+            calls it once.
+    """
+
+    init: Callable[..., tuple[Any, Any]]
+    evaluate: Callable[..., tuple[Terms, Any]]
+    check: Callable[[Any, Any, PyTree], None] | None = field(default=None)
+
+
+def supervised(
+    model: Layer,
+    loss: Callable[[Any, Any], Any],
+    metrics: Iterable[Callable[..., Any]] | Mapping[str, Callable[..., Any]] = (),
+    penalty: Callable[[Any], Any] | None = None,
+) -> Objective:
+    """Make the objective of a model that maps inputs to targets.
+
+    Batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``; each may be a pytree. Weights
+    ``[batch]`` (or ``[batch, time]``) multiply losses and metrics. Where the outputs or targets are
+    ``Masked``, padding has weight 0.
+
+    Args:
+        model: the layer.
+        loss: ``(outputs, targets) -> values [batch, ...]``, reducing the last axis only.
+        metrics: functions ``(outputs, targets, weights) -> mergeable sum``, reported under their
+            ``__name__``, or a mapping from names of your own.
+        penalty: ``params -> scalar`` added to the loss.
+
+    Raises:
+        TypeError: ``model`` is not a layer; at use, the batch is no tuple of two or three.
+        ValueError: two metrics share a name; at use, ``loss`` reduces the batch, or weights do not fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import jaxnn as nn
+        >>> from jaxnn import losses, metrics, train
+        >>> task = train.supervised(nn.dense(3), losses.cross_entropy, metrics=(metrics.accuracy,))
+        >>> batch = jnp.ones((4, 2)), jnp.array([0, 1, 2, 0])
+        >>> params, state = task.init(jax.random.key(0), batch)
+        >>> terms, _ = task.evaluate(params, state, batch)
+        >>> terms.values.shape, list(terms.aux)
+        ((4,), ['accuracy'])
+    """
+    if not isinstance(model, Layer):
+        raise TypeError(
+            f"supervised: model must be a Layer, got {describe(model)}; wrap a function in nn.chain"
+        )
+    named = _named(metrics)
+
+    def init(key: Any, batch: PyTree) -> tuple[Any, Any]:
+        inputs, _, _ = _unpack(batch)
+        return model.init(key, spec_of(inputs))
+
+    def evaluate(
+        params: Any, state: Any, batch: PyTree, *, key: Any = None, train: bool = False
+    ) -> tuple[Terms, Any]:
+        inputs, targets, weights = _unpack(batch)
+        outputs, state = model.apply(params, state, inputs, key=key, train=train)
+        outputs, targets, mask = _unmask(outputs, targets)
+        values = loss(outputs, targets)
+        _check_values(values, inputs)
+        weights = _fit_weights(weights, mask, values)
+        aux = {name: metric(outputs, targets, weights) for name, metric in named.items()}
+        if penalty is not None:
+            values = values + jnp.broadcast_to(jnp.asarray(penalty(params), values.dtype), values.shape)
+        return Terms(values, weights, aux), state
+
+    def check(params: Any, state: Any, data: PyTree) -> None:
+        inputs, targets, _ = _unpack(data)
+        inputs = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs)
+        run = lambda p, s, x: model.apply(p, s, x)[0]  # noqa: E731
+        outputs = jax.eval_shape(run, params, state, inputs)
+        outputs = outputs.value if isinstance(outputs, Masked) else outputs
+        labels = targets.value if isinstance(targets, Masked) else targets
+        if not (hasattr(outputs, "shape") and hasattr(labels, "shape")):
+            return
+        if is_class_index(outputs, jax.ShapeDtypeStruct((1, *labels.shape[1:]), labels.dtype)):
+            real = labels[targets.mask] if isinstance(targets, Masked) else labels
+            check_labels("supervised", real, outputs.shape[-1])
+
+    return Objective(init, evaluate, check)
+
+
+def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
+    if isinstance(metrics, Mapping):
+        named = dict(metrics)
+    else:
+        listed = [metrics] if callable(metrics) else list(metrics)
+        names = [getattr(metric, "__name__", type(metric).__name__) for metric in listed]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"supervised: two metrics share a name in {names}; pass a mapping of names of your own"
+            )
+        named = dict(zip(names, listed, strict=True))
+    reserved = {"loss", "epoch"} & set(named)
+    if reserved:
+        raise ValueError(
+            f"supervised: metrics can't be called {sorted(reserved)}, which records use themselves"
+        )
+    return named
+
+
+def _unpack(batch: PyTree) -> tuple[Any, Any, Any]:
+    if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+        raise TypeError(
+            f"supervised: a batch must be (inputs, targets) or (inputs, targets, weights), got {describe(batch)}"
+        )
+    inputs, targets, *weights = batch
+    return inputs, targets, weights[0] if weights else None
+
+
+def _unmask(outputs: Any, targets: Any) -> tuple[Any, Any, Any]:
+    masks = [tree.mask for tree in (outputs, targets) if isinstance(tree, Masked)]
+    if not masks:
+        return outputs, targets, None
+    outputs = outputs.value if isinstance(outputs, Masked) else outputs
+    targets = targets.value if isinstance(targets, Masked) else targets
+    return outputs, targets, masks[0] if len(masks) == 1 else masks[0] & masks[1]
+
+
+def _check_values(values: Any, inputs: Any) -> None:
+    size = jax.tree.leaves(inputs)[0].shape[:1]
+    if values.shape[:1] != size:
+        raise ValueError(
+            f"supervised: the loss must return one value for each example, [{size[0] if size else ''}, ...], got "
+            f"{describe(values)}; reduce the last axis only"
+        )
+
+
+def _fit_weights(weights: Any, mask: Any, values: Any) -> Any:
+    combined = None
+    for part, what in ((weights, "weights"), (mask, "mask")):
+        if part is None:
+            continue
+        if values.shape[: part.ndim] != part.shape:
+            raise ValueError(
+                f"supervised: the shape of the {what} must be a prefix of the losses', got {describe(part)} for "
+                f"{describe(values)}"
+            )
+        part = jnp.broadcast_to(
+            jnp.expand_dims(part.astype(values.dtype), tuple(range(part.ndim, values.ndim))), values.shape
+        )
+        combined = part if combined is None else combined * part
+    return combined
+
+
+def reduce_terms(terms: Terms) -> Mean:
+    """Sum the values of ``terms`` with their weights; a value of weight 0 does not count."""
+    return Mean.of(terms.values, terms.weights)

@@ -1,0 +1,115 @@
+"""One step of descent as a pure function."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxnn.core import non_negative
+from jaxnn.train._objective import Objective, reduce_terms
+from jaxnn.train._state import TrainState
+
+Record = dict[str, Any]
+Step = Callable[[TrainState, Any], tuple[TrainState, Record]]
+
+
+def make_step(
+    objective: Objective, optimizer: optax.GradientTransformation, *, ema: float | None = None
+) -> Step:
+    """Return the compiled step ``(train_state, batch) -> (train_state, record)``.
+
+    The step is pure: call it in your own loop, or inside ``lax.scan``, ``vmap`` or your own ``jit`` with
+    ``donate_argnums=0``. ``record`` holds mergeable sums, ``loss`` and the objective's metrics;
+    ``record["loss"].compute()`` is the batch's mean. The optimizer is passed ``value``, ``grad`` and
+    ``weight`` (the sum of the batch's weights), for rules that want them.
+
+    Args:
+        objective: what is minimised.
+        optimizer: an ``optax.GradientTransformation``.
+        ema: decay of the moving average of the parameters, for a ``TrainState`` created with
+            ``ema=True``; it starts faster, as ``min(ema, (1 + t) / (10 + t))`` at step ``t``.
+
+    Raises:
+        ValueError: ``ema`` is not in [0, 1).
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import jaxnn as nn
+        >>> from jaxnn import losses, optim, train
+        >>> task = train.supervised(nn.dense(1), losses.squared_error)
+        >>> batch = jnp.ones((4, 2)), jnp.ones((4, 1))
+        >>> rule = optim.sgd(0.1)
+        >>> state = train.TrainState.create(task, rule, jax.random.key(0), batch)
+        >>> step = train.make_step(task, rule)
+        >>> for _ in range(20):
+        ...     state, record = step(state, batch)
+        >>> bool(record["loss"].compute() < 1e-3), int(state.step)
+        (True, 20)
+    """
+    return jax.jit(pure_step(objective, optimizer, ema))
+
+
+def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema: float | None) -> Step:
+    """Return the step uncompiled, for loops that compile around it."""
+    if ema is not None:
+        non_negative("make_step", "ema", ema)
+        if not isinstance(ema, jax.core.Tracer) and ema >= 1:
+            raise ValueError(f"make_step: ema must be in [0, 1), got {ema}; 0.999 is usual")
+    rule = optax.with_extra_args_support(optimizer)
+
+    def loss(params: Any, state: Any, batch: Any, key: Any) -> tuple[Any, tuple[Any, Record]]:
+        terms, state = objective.evaluate(params, state, batch, key=key, train=True)
+        mean = reduce_terms(terms)
+        return mean.compute(), (state, {"loss": mean, **terms.aux})
+
+    def step(train_state: TrainState, batch: Any) -> tuple[TrainState, Record]:
+        params = train_state.params
+        key = jax.random.fold_in(train_state.key, train_state.step)
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        (value, (state, record)), grads = gradient(params, train_state.state, batch, key)
+        weight = record["loss"].weight
+        updates, opt_state = rule.update(
+            grads, train_state.opt_state, params, value=value, grad=grads, weight=weight
+        )
+        params = optax.apply_updates(params, updates)
+        average = train_state.ema
+        if ema is not None:
+            average = _average(average, params, train_state.step, ema)
+        new = TrainState(params, state, opt_state, train_state.key, train_state.step + 1, average)
+        return new, jax.lax.stop_gradient(record)
+
+    return step
+
+
+def _average(average: Any, params: Any, step: Any, decay: float) -> Any:
+    if average is None:
+        raise ValueError("make_step: ema is on, but the TrainState has no average; create it with ema=True")
+    count = step.astype(jnp.float32)
+    keep = jnp.minimum(jnp.asarray(decay, jnp.float32), (1 + count) / (10 + count))
+
+    def blend(old: Any, new: Any) -> Any:
+        share = keep.astype(old.dtype)
+        return share * old + (1 - share) * new
+
+    return jax.tree.map(blend, average, params)
+
+
+def record_spec(step: Step, train_state: TrainState, batch: Any) -> Record:
+    """Return the spec of the records of steps on such batches."""
+    return jax.eval_shape(step, train_state, batch)[1]
+
+
+def empty_record(spec: Record) -> Record:
+    """Return a record of zeros, to which others of its spec can be merged."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), spec)
+
+
+def computed(record: Record) -> dict[str, Any]:
+    """Finish each mergeable sum: a float for a scalar, a NumPy array for the rest."""
+    finished = jax.device_get(
+        {name: sums.compute() if hasattr(sums, "compute") else sums for name, sums in record.items()}
+    )
+    names = ["loss", *(name for name in finished if name != "loss")]
+    return {name: float(v) if (v := finished[name]).ndim == 0 else v for name in names}
