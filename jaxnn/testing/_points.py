@@ -1,0 +1,119 @@
+"""Hard points: zeros, ties, constants, large values.
+
+Gradients there are finite, and lie between the one-sided derivatives.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxnn.testing._program import Leaves, Program
+from jaxnn.testing._report import Verdict, failed, passed
+
+_EPSILON = float(np.finfo(np.float64).eps)
+_COORDINATES = 6
+
+
+def standard_points(x: np.ndarray) -> dict[str, np.ndarray]:
+    """The hard points of a shape, by name."""
+    ramp = np.linspace(-1.0, 1.0, max(x.shape[0], 1)).reshape((-1,) + (1,) * (x.ndim - 1)) if x.ndim else x
+    signs = np.where(np.arange(x.size).reshape(x.shape) % 2, -1.0, 1.0)
+    return {
+        "zeros": np.zeros_like(x),
+        "negative zeros": np.full_like(x, -0.0),
+        "ties (all ones)": np.ones_like(x),
+        "constant rows": np.broadcast_to(ramp, x.shape).copy(),
+        "alternating +-1e4": 1e4 * signs,
+    }
+
+
+def check_points(
+    program: Program,
+    point: Leaves,
+    rng: np.random.Generator,
+    movable: Sequence[bool],
+    points: Mapping[str, Any] | None = None,
+) -> list[Verdict]:
+    """Finite values and gradients at hard points, and every sampled derivative within its bracket.
+
+    Along one coordinate each output has a left and a right derivative; a subgradient lies between them. At
+    smooth points the two agree and the bracket closes.
+
+    Args:
+        program: a float64 program.
+        point: values of its moving leaves.
+        rng: draws cotangents and coordinates.
+        movable: which of the leaves the hard points replace.
+        points: name and value (one array, or one for each movable leaf) of other points.
+    """
+    indices = [index for index, on in enumerate(movable) if on and point[index].size]
+    if not indices:
+        return []
+    if points is None:
+        names = standard_points(point[indices[0]])
+        values = {name: [standard_points(point[i])[name] for i in indices] for name in names}
+    else:
+        values = {name: list(v) if isinstance(v, tuple | list) else [v] for name, v in points.items()}
+    verdicts = []
+    for name, arrays in values.items():
+        at = list(point)
+        for index, array in zip(indices, arrays, strict=True):
+            at[index] = np.asarray(array, np.float64)
+        verdicts.append(_check_point(f"hard point: {name}", program, at, rng, indices))
+    return verdicts
+
+
+def _check_point(
+    name: str, program: Program, at: Leaves, rng: np.random.Generator, indices: Sequence[int]
+) -> Verdict:
+    u = program.cotangents(rng)
+    base = program.evaluate(at, u)
+    for leaf, y in enumerate(base.outputs):
+        if not np.isfinite(y).all():
+            return failed(name, f"output leaf {leaf} is not finite")
+    for path, gradient in zip(program.moving_paths, base.gradients, strict=True):
+        if not np.isfinite(gradient).all():
+            where = [int(i) for i in np.argwhere(~np.isfinite(gradient))[0]]
+            return failed(name, f"gradient of {path} at {where} is {gradient[tuple(where)]}, not finite")
+    for index in indices:
+        chosen = rng.choice(at[index].size, min(_COORDINATES, at[index].size), replace=False)
+        for position in chosen:
+            text = _outside_bracket(program, at, u, base, index, int(position))
+            if text:
+                return failed(name, text)
+    return passed(name)
+
+
+def _outside_bracket(program: Program, at: Leaves, u: Leaves, base: Any, index: int, position: int) -> str:
+    """Why a coordinate's gradient cannot be right, or nothing."""
+    exact = float(base.gradients[index].ravel()[position])
+    magnitude = sum(float(np.sum(np.abs(c * y))) for c, y in zip(u, base.outputs, strict=True))
+    size = max(abs(float(at[index].ravel()[position])), 1.0)
+    text = ""
+    for step in (2.0**-11, 2.0**-15, 2.0**-19):
+        h = step * size
+        sides = []
+        for sign in (1.0, -1.0):
+            # One-sided derivatives, extrapolated once: 2 D(h/2) - D(h) has an error of order h**2.
+            slopes = []
+            for k in (1.0, 2.0):
+                moved = list(at)
+                moved[index] = at[index].copy()
+                moved[index].ravel()[position] += sign * h / k
+                outputs = program.evaluate(moved, u).outputs
+                slopes.append([sign * (y - y0) * k / h for y, y0 in zip(outputs, base.outputs, strict=True)])
+            sides.append([2 * fine - coarse for coarse, fine in zip(*slopes, strict=True)])
+        pairs = list(zip(u, *sides, strict=True))
+        middle = sum(float(np.sum(c * (a + b))) for c, a, b in pairs) / 2
+        half = sum(float(np.sum(np.abs(c * (a - b)))) for c, a, b in pairs) / 2
+        noise = 64 * _EPSILON * magnitude / h
+        slack = 1e-5 * max(abs(exact), abs(middle)) + noise + 1e-10
+        if abs(exact - middle) <= half + slack:
+            return ""
+        index_text = ", ".join(str(int(i)) for i in np.unravel_index(position, at[index].shape))
+        text = (
+            f"{program.moving_paths[index]}[{index_text}]: automatic differentiation gives {exact:.6g}, "
+            f"outside the one-sided derivatives' bracket [{middle - half:.6g}, {middle + half:.6g}]"
+        )
+    return text
