@@ -6,8 +6,8 @@
     nu <- b2 * nu + (1 - b2) * g**2
     p  <- p - rate * (mu / (1 - b1**t)) / (sqrt(nu / (1 - b2**t) + eps_root) + eps)
 
-optax, PyTorch and the paper agree. Keras adds ``eps=1e-7`` to the root of the uncorrected ``nu`` (the paper's "epsilon
-hat"), which is a larger ``eps`` at the first steps.
+The paper, optax and PyTorch agree. Keras adds ``eps=1e-7`` to the root of the uncorrected ``nu`` (the
+paper's "epsilon hat"), which at the first steps is a larger ``eps``.
 """
 
 from typing import NamedTuple
@@ -28,13 +28,13 @@ class AdamState(NamedTuple):
 
 
 def adam(
-    learning_rate: _hyper.LearningRate,
+    learning_rate: _hyper.ScalarOrSchedule,
     b1: _hyper.ScalarLike = 0.9,
     b2: _hyper.ScalarLike = 0.999,
     eps: _hyper.ScalarLike = 1e-8,
     eps_root: _hyper.ScalarLike = 0.0,
-) -> optax.GradientTransformation:
-    """Adam. Bias corrections keep all their digits in float32, where ``1 - b2**t`` loses up to five.
+) -> optax.GradientTransformationExtraArgs:
+    """Adam. Bias corrections keep their digits in float32, where ``1 - b2**t`` loses up to five.
 
     Args:
       learning_rate: a float, a schedule (a callable of the step), or a traced value.
@@ -50,30 +50,30 @@ def adam(
     Example:
       >>> import jax.numpy as jnp
       >>> rule = adam(0.25)
-      >>> rule.update(jnp.asarray([3.0, 0.0]), rule.init(jnp.ones(2)))[0]
-      Array([-0.25, -0.  ], dtype=float32)
+      >>> rule.update(jnp.asarray([3.0, -2.0]), rule.init(jnp.ones(2)))[0]
+      Array([-0.25,  0.25], dtype=float32)
     """
-    learning_rate = _hyper.rate("adam", learning_rate)
+    rate = _hyper.rate("adam", learning_rate)
     b1, b2 = _hyper.fraction("adam", "b1", b1), _hyper.fraction("adam", "b2", b2)
     eps, eps_root = _hyper.non_negative("adam", "eps", eps), _hyper.non_negative("adam", "eps_root", eps_root)
 
     def init(params: optax.Params) -> AdamState:
         return AdamState(_leaves.zero_count(), _leaves.zeros("adam", params), _leaves.zeros("adam", params))
 
-    def update(updates: optax.Updates, state: AdamState, params: optax.Params | None = None):
+    def update(
+        updates: optax.Updates, state: AdamState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.count)
-        scalars = (
-            _hyper.at_step(learning_rate, state.count),
-            *(b1, b2, eps, eps_root),
-            *(_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step)),
-        )
+        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        scalars = (_hyper.at_step(rate, state.count), b1, b2, eps, eps_root, *corrections)
         updates, mu, nu = _leaves.map_leaves("adam", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
 
-    return optax.GradientTransformation(init, update)
+    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
 
 
 def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):
     mu = b1 * mu + (1 - b1) * g
-    nu = b2 * nu + (1 - b2) * g * g
-    return -rate * _leaves.safe_divide(mu / correction1, jnp.sqrt(nu / correction2 + eps_root) + eps), mu, nu
+    nu = b2 * nu + (1 - b2) * (g * g)
+    root = jnp.sqrt(nu / correction2 + eps_root) + eps
+    return -rate / correction1 * _leaves.divide(mu, root, eps), mu, nu

@@ -1,12 +1,13 @@
-"""Hyper-parameters of the update rules: their checks, the learning rate at a step, and bias correction.
+"""Hyper-parameters of the update rules: their checks, their value at a step, and bias correction.
 
-A hyper-parameter is a Python float once it has been checked, or the tracer it came as. Floats stay Python floats all the
-way into a rule, so that ``1 - b2`` is formed in double precision whatever the precision of the parameters.
+A hyper-parameter is a Python float once it has been checked, or the tracer it came as. Floats stay Python
+floats all the way into a rule, so that ``1 - b2`` is formed in double precision whatever the precision of
+the parameters.
 """
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -15,37 +16,40 @@ import numpy as np
 Scalar = float | jax.Array
 ScalarLike = float | np.ndarray | jax.Array
 Schedule = Callable[[jax.Array], ScalarLike]
-LearningRate = ScalarLike | Schedule
+ScalarOrSchedule = ScalarLike | Schedule
 
 
 def scalar(rule: str, name: str, value: ScalarLike) -> Scalar:
     """Return ``value`` as a Python float if it is concrete, and as the tracer it is otherwise.
 
     Args:
-      rule: the update rule that the message names.
-      name: the argument that the message names.
+      rule: the update rule that messages name.
+      name: the argument that messages name.
       value: a number, or an array of shape ``[]``.
 
     Raises:
       TypeError: ``value`` is not a real number.
-      ValueError: ``value`` is an array with more than one element, infinite or not a number.
+      ValueError: ``value`` has more than one element, is infinite, or is not a number.
     """
-    if isinstance(value, jax.core.Tracer):
-        if value.shape != ():
-            raise ValueError(f"{rule}: {name} must be a scalar, got shape {value.shape}; use vmap to sweep over it")
-        return value
     if isinstance(value, (bool, str)) or value is None:
         raise TypeError(f"{rule}: {name} must be a number, got {value!r}")
+    if isinstance(value, jax.core.Tracer):
+        _check_shape(rule, name, value.shape)
+        return value
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{rule}: {name} must be a number, got {value!r}") from error
-    if array.shape != ():
-        raise ValueError(f"{rule}: {name} must be a scalar, got shape {array.shape}; use vmap to sweep over it")
+    _check_shape(rule, name, array.shape)
     number = float(array)
     if not math.isfinite(number):
         raise ValueError(f"{rule}: {name} must be finite, got {number}")
     return number
+
+
+def _check_shape(rule: str, name: str, shape: tuple[int, ...]) -> None:
+    if shape != ():
+        raise ValueError(f"{rule}: {name} must be a scalar, got shape {shape}; sweep over it with vmap")
 
 
 def fraction(rule: str, name: str, value: ScalarLike) -> Scalar:
@@ -72,39 +76,52 @@ def positive(rule: str, name: str, value: ScalarLike) -> Scalar:
     return number
 
 
-def rate(rule: str, value: LearningRate, name: str = "learning_rate") -> Scalar | Schedule:
-    """Check a learning rate: a float, a schedule (a callable of the step), or a traced value."""
+def count(rule: str, name: str, value: int, at_least: int) -> int:
+    """Check a static count, such as a number of iterations."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{rule}: {name} must be an integer, got {value!r}")
+    if value < at_least:
+        raise ValueError(f"{rule}: {name} must be at least {at_least}, got {value}")
+    return int(value)
+
+
+def rate(rule: str, value: ScalarOrSchedule, name: str = "learning_rate") -> Scalar | Schedule:
+    """Check a rate: a number that is zero or more, a schedule (a callable of the step), or a traced value."""
     if callable(value):
         return value
-    if value is None or isinstance(value, (bool, str)):
-        raise TypeError(f"{rule}: {name} must be a number or a schedule (a callable of the step), got {value!r}")
+    if isinstance(value, (bool, str)) or value is None:
+        raise TypeError(
+            f"{rule}: {name} must be a number or a schedule (a callable of the step), got {value!r}"
+        )
     return non_negative(rule, name, value)
 
 
-def at_step(value: Scalar | Schedule, count: jax.Array) -> Scalar:
-    """Return the learning rate at ``count``, the number of updates made before this one."""
-    if callable(value):
-        found = value(count)
-        return found if isinstance(found, float) else jnp.asarray(found)
-    return value
+def at_step(value: Scalar | Schedule, step: jax.Array) -> jax.Array:
+    """Return a rate as an array of shape ``[]`` after ``step`` updates.
+
+    An array even where it is constant, so that eager use does not compile anew for every learning rate.
+    """
+    found = value(step) if callable(value) else value
+    return jnp.asarray(found, dtype=jnp.result_type(float))
 
 
-def choice(rule: str, name: str, value: str, choices: Sequence[str]) -> str:
+def choice(rule: str, name: str, value: str, choices: Iterable[str]) -> str:
     """Check that ``value`` is one of ``choices``; the message suggests the nearest."""
-    if value in choices:
+    known = tuple(choices)
+    if value in known:
         return value
-    near = difflib.get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{rule}: unknown {name} {value!r}, expected one of {', '.join(map(repr, choices))}{hint}")
+    raise ValueError(f"{rule}: unknown {name} {value!r}, expected one of {', '.join(map(repr, known))}{hint}")
 
 
-def increment(count: jax.Array) -> jax.Array:
+def increment(step: jax.Array) -> jax.Array:
     """Add one to the step counter, which stays at its largest value rather than wrap."""
-    return count + (count < jnp.iinfo(count.dtype).max).astype(count.dtype)
+    return step + (step < jnp.iinfo(step.dtype).max).astype(step.dtype)
 
 
-def log_of(decay: Scalar) -> Scalar:
-    """Return ``log(decay)``, in double precision where ``decay`` is concrete."""
+def log(decay: Scalar) -> Scalar:
+    """Return the logarithm, in double precision where ``decay`` is concrete."""
     if isinstance(decay, float):
         return math.log(decay) if decay > 0.0 else -math.inf
     return jnp.log(decay)
@@ -113,8 +130,8 @@ def log_of(decay: Scalar) -> Scalar:
 def bias_correction(decay: Scalar, step: jax.Array) -> jax.Array:
     """Return ``1 - decay**step`` without cancellation, for a step counted from one.
 
-    In float32 ``1 - 0.999**step`` loses up to five digits at the first steps; ``-expm1(step * log(decay))`` loses none.
+    In float32 ``1 - 0.999**step`` loses up to five digits at the first steps; ``-expm1(step * log(decay))``
+    none.
     """
-    exponent = log_of(decay)
-    dtype = jnp.result_type(float) if isinstance(exponent, float) else exponent.dtype
-    return -jnp.expm1(step.astype(dtype) * exponent)
+    exponent = jnp.asarray(log(decay), dtype=jnp.result_type(float))
+    return -jnp.expm1(step.astype(exponent.dtype) * exponent)

@@ -1,9 +1,9 @@
 """Applying an update rule to every leaf of a tree of gradients.
 
-A rule is written for one leaf: ``rule(gradient, *slots, *scalars)`` returns ``(update, *slots)``. Everything that is the
-same for all rules happens here: trees are compared and differences named by path, leaves in float16 and bfloat16 are
-computed and remembered in float32 (``eps=1e-8`` is zero in float16, and a gradient of 1e-4 squares to zero), scalars are
-cast to the leaf's precision, and the update comes back in the precision of the parameter.
+A rule is written for one leaf: ``rule(gradient, *slots, *scalars)`` returns ``(update, *slots)``. What is
+the same for all rules happens here: leaves in float16 and bfloat16 are computed and remembered in float32
+(in float16 ``eps=1e-8`` is zero, and so is the square of a gradient of 1e-4), scalars are cast to the leaf's
+precision, and the update comes back in the precision of the parameter.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.optim import _trees
 from jaxnn.optim._hyper import Scalar
 
 Tree = Any
+Column = Sequence[jax.Array | None]
 
 
 def zeros(rule: str, params: Tree, value: Scalar = 0.0) -> Tree:
@@ -24,7 +26,7 @@ def zeros(rule: str, params: Tree, value: Scalar = 0.0) -> Tree:
     Raises:
       TypeError: a leaf is not real floating point.
     """
-    check_floating(rule, "parameter", params)
+    _trees.check_floating(rule, "the parameter", params)
     return jax.tree.map(lambda p: jnp.full_like(p, value, dtype=state_dtype(p)), params)
 
 
@@ -39,53 +41,6 @@ def state_dtype(leaf: Any) -> jnp.dtype:
     return jnp.dtype(jnp.float32) if dtype.itemsize < 4 else dtype
 
 
-def path_name(path: Sequence[Any]) -> str:
-    """Return a key path as it is typed, such as ``params['dense_0']['kernel']``."""
-    return f"params{jax.tree_util.keystr(tuple(path))}"
-
-
-def check_floating(rule: str, what: str, tree: Tree) -> None:
-    """Raise, naming the path, if a leaf is not real floating point."""
-    for path, leaf in jax.tree.leaves_with_path(tree):
-        dtype = jnp.result_type(leaf)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(
-                f"{rule}: {what} {path_name(path)} has dtype {dtype}, expected real floating point; "
-                "leave it out with optax.masked or jaxnn.train.partition"
-            )
-
-
-def check_match(rule: str, what: str, updates: Tree, other: Tree) -> None:
-    """Raise, naming the first path that differs, if ``other`` has not the structure and shapes of the gradients."""
-    if jax.tree.structure(updates) == jax.tree.structure(other):
-        pairs = zip(jax.tree.leaves_with_path(updates), jax.tree.leaves(other), strict=True)
-        for (path, gradient), leaf in pairs:
-            if jnp.shape(gradient) != jnp.shape(leaf):
-                raise ValueError(
-                    f"{rule}: the gradient of {path_name(path)} has shape {jnp.shape(gradient)}, "
-                    f"but {what} has shape {jnp.shape(leaf)} there"
-                )
-        return
-    ours = [path_name(path) for path, _ in jax.tree.leaves_with_path(updates)]
-    theirs = [path_name(path) for path, _ in jax.tree.leaves_with_path(other)]
-    extra = [path for path in ours if path not in set(theirs)]
-    missing = [path for path in theirs if path not in set(ours)]
-    if extra:
-        detail = f"the gradients have {extra[0]}, which {what} lacks"
-    elif missing:
-        detail = f"{what} has {missing[0]}, for which there is no gradient"
-    else:
-        detail = f"gradients: {jax.tree.structure(updates)}; {what}: {jax.tree.structure(other)}"
-    raise ValueError(f"{rule}: the trees differ: {detail}; call init with the tree whose gradients you pass to update")
-
-
-def need_params(rule: str, params: Tree | None) -> Tree:
-    """Return ``params``, or raise with the remedy where they were not given."""
-    if params is None:
-        raise ValueError(f"{rule}: params are missing; call update(gradients, state, params)")
-    return params
-
-
 def map_leaves(
     rule: str,
     leaf_rule: Callable[..., Any],
@@ -93,47 +48,54 @@ def map_leaves(
     updates: Tree,
     slots: Sequence[Tree | None] = (),
     params: Tree | None = None,
-    extra: Sequence[Tree] = (),
+    columns: Sequence[Column] = (),
+    same_shape: bool = True,
 ) -> tuple[Tree, ...]:
     """Apply ``leaf_rule`` to every leaf and return the trees of updates and of new slots.
 
     Args:
       rule: the update rule that messages name.
-      leaf_rule: a function of the module, ``(gradient, *slots, *extra, *scalars) -> (update, *slots)`` for one leaf.
+      leaf_rule: ``(gradient, *slots, *columns, *scalars) -> (update, *slots)`` for one leaf. A function of a
+        module and not a closure, so that it is traced once for leaves of one shape.
       scalars: hyper-parameters and values of this step: floats and switches, or arrays of shape ``[]``.
       updates: the gradients.
-      slots: trees of state, of the structure of the gradients, in the order in which ``leaf_rule`` takes and returns them.
-        A slot that is not in use is ``None``, and stays so.
-      params: the parameters, if they were given: each update has the dtype of its parameter, or of its gradient.
-      extra: trees that ``leaf_rule`` reads and does not return, the parameters for instance.
+      slots: trees of state, in the order in which ``leaf_rule`` takes and returns them. A slot that is not
+        in use is ``None``, and stays so.
+      params: the parameters, if they were given: each update has the dtype of its parameter, or of its
+        gradient.
+      columns: what else ``leaf_rule`` reads: for each, one array (or ``None``) for each leaf.
+      same_shape: whether a slot has the shape of its parameter. Otherwise it may be ``None`` for a leaf, too.
 
     Raises:
       TypeError: a gradient is not real floating point.
       ValueError: the trees differ.
     """
-    check_floating(rule, "the gradient of", updates)
-    if params is not None:
-        check_match(rule, "params", updates, params)
-    for slot in slots:
-        if slot is not None:
-            check_match(rule, "the optimizer state", updates, slot)
+    _trees.check_floating(rule, "the gradient of", updates)
     gradients, treedef = jax.tree.flatten(updates)
-    columns = [_column(tree, len(gradients)) for tree in (*slots, *extra)]
-    like = gradients if params is None else jax.tree.leaves(params)
+    like = gradients if params is None else _trees.matching(rule, "params", updates, params)
+    rows = zip(
+        *(
+            [None] * len(gradients)
+            if slot is None
+            else _trees.matching(rule, "the state", updates, slot, same_shape)
+            for slot in slots
+        ),
+        *columns,
+        strict=True,
+    )
     constants = tuple(None if isinstance(s, jax.Array) else s for s in scalars)
     traced = tuple(s for s in scalars if isinstance(s, jax.Array))
-    rows = [
+    results = [
         _apply(leaf_rule, jnp.result_type(p), constants, traced, g, *row)
-        for p, g, *row in zip(like, gradients, *columns, strict=True)
+        for p, g, row in zip(
+            like, gradients, rows if slots or columns else [()] * len(gradients), strict=True
+        )
     ]
-    results = list(zip(*rows, strict=True)) if rows else [()] * (1 + len(slots))
-    new_slots = (None if slot is None else treedef.unflatten(r) for slot, r in zip(slots, results[1:], strict=True))
-    return treedef.unflatten(results[0]), *new_slots
-
-
-def _column(tree: Tree | None, size: int) -> list[Any]:
-    """Return the leaves of one slot, one for each gradient."""
-    return [None] * size if tree is None else jax.tree.leaves(tree)
+    new = list(zip(*results, strict=True)) if results else [()] * (1 + len(slots))
+    return tuple(
+        None if slot is None else treedef.unflatten(leaves)
+        for slot, leaves in zip((updates, *slots), new, strict=True)
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -143,18 +105,33 @@ def _apply(
     constants: tuple[float | bool | None, ...],
     traced: tuple[jax.Array, ...],
     gradient: jax.Array,
-    *columns: jax.Array | None,
+    *row: jax.Array | None,
 ) -> tuple[jax.Array | None, ...]:
-    """Run one leaf. A function of its own, so that leaves of one shape are traced once, and eager use costs one call."""
-    wide = next((c.dtype for c in columns if c is not None), state_dtype(gradient))
+    """Run one leaf. Compiled by itself, so that a rule used eagerly costs one call a leaf."""
+    wide = jnp.promote_types(state_dtype(gradient), dtype)
     moving = iter(traced)
     scalars = [next(moving).astype(wide) if s is None else s for s in constants]
-    row = [None if c is None else c.astype(wide) for c in columns]
-    update, *slots = leaf_rule(gradient.astype(wide), *row, *scalars)
-    return update.astype(dtype), *slots
+    wide_row = [None if r is None else r.astype(wide) for r in row]
+    update, *slots = leaf_rule(gradient.astype(wide), *wide_row, *scalars)
+    kept = (s if r is None else s.astype(r.dtype) for s, r in zip(slots, row, strict=False))
+    return update.astype(dtype), *kept
 
 
-def safe_divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """Divide, with ``0 / 0 = 0``: a coordinate that has seen no gradient does not move, even with ``eps=0``."""
+def divide(numerator: jax.Array, denominator: jax.Array, eps: Scalar) -> jax.Array:
+    """Divide, with ``0 / 0 = 0``: a coordinate that has seen no gradient does not move.
+
+    Args:
+      numerator: of any shape.
+      denominator: zero or more, of the same shape.
+      eps: what keeps the denominator from zero. The guard costs compilation time, and is left out where
+        ``eps`` is known not to vanish in float32.
+    """
+    if isinstance(eps, float) and eps >= 1e-30:
+        return numerator / denominator
     empty = denominator == 0
     return jnp.where(empty, 0, numerator / jnp.where(empty, 1, denominator))
+
+
+def norm(x: jax.Array) -> jax.Array:
+    """Return the Euclidean norm of all of ``x``, of shape ``[]``."""
+    return jnp.sqrt(jnp.sum(x * x))

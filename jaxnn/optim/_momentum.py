@@ -1,8 +1,8 @@
 """Momentum, the heavy ball: ``t <- g + momentum * t; p <- p - rate * t`` (Polyak 1964).
 
-With a constant rate this is ``v <- momentum * v + rate * g; p <- p - v``, the form of the paper and of Keras. Under a
-schedule the two differ: there the past steps keep the rates that they were taken with, here (optax, PyTorch) the rate of
-today scales all of them.
+With a constant rate this is ``v <- momentum * v + rate * g; p <- p - v``, as the rule is often written and
+as Keras has it. Under a schedule the two differ: there the past steps keep the rates with which they were
+taken, here (optax, PyTorch) today's rate scales all of them.
 """
 
 from typing import NamedTuple
@@ -21,8 +21,8 @@ class MomentumState(NamedTuple):
 
 
 def momentum(
-    learning_rate: _hyper.LearningRate, momentum: _hyper.ScalarLike = 0.9
-) -> optax.GradientTransformation:
+    learning_rate: _hyper.ScalarOrSchedule, momentum: _hyper.ScalarLike = 0.9
+) -> optax.GradientTransformationExtraArgs:
     """Gradient descent with momentum.
 
     Args:
@@ -43,18 +43,20 @@ def momentum(
       >>> print(f"{p:.4f}")
       0.2268
     """
-    learning_rate = _hyper.rate("momentum", learning_rate)
+    rate = _hyper.rate("momentum", learning_rate)
     decay = _hyper.fraction("momentum", "momentum", momentum)
 
     def init(params: optax.Params) -> MomentumState:
         return MomentumState(_leaves.zero_count(), _leaves.zeros("momentum", params))
 
-    def update(updates: optax.Updates, state: MomentumState, params: optax.Params | None = None):
-        scalars = (_hyper.at_step(learning_rate, state.count), decay)
+    def update(
+        updates: optax.Updates, state: MomentumState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, MomentumState]:
+        scalars = (_hyper.at_step(rate, state.count), decay)
         updates, trace = _leaves.map_leaves("momentum", _leaf, scalars, updates, (state.trace,), params)
         return updates, MomentumState(_hyper.increment(state.count), trace)
 
-    return optax.GradientTransformation(init, update)
+    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
 
 
 def _leaf(g, trace, rate, decay):

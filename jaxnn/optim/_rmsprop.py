@@ -5,20 +5,21 @@
     nu <- decay * nu + (1 - decay) * g**2
     p  <- p - rate * g / root(nu)
 
-The lecture divides by ``sqrt(nu)`` and says nothing of zeros; libraries disagree about ``eps``, about the default decay,
-and about the side of the rate on which momentum stands (which shows under a schedule):
+The lecture divides by ``sqrt(nu)`` and says nothing of zeros. Libraries disagree about ``eps``, about the
+decay, and about the side of the rate on which momentum stands (which shows under a schedule):
 
-======  ==================  =====  =====  ======================================
-form    root(nu)            decay  eps    with momentum
-======  ==================  =====  =====  ======================================
-optax   ``sqrt(nu + eps)``  0.9    1e-8   ``t <- momentum * t + rate * d; p <- p - t``
-keras   ``sqrt(nu + eps)``  0.9    1e-7   the same
-torch   ``sqrt(nu) + eps``  0.99   1e-8   ``t <- momentum * t + d; p <- p - rate * t``
-paper   ``sqrt(nu) + eps``  0.9    0      as optax
-======  ==================  =====  =====  ======================================
+=====  ==================  =====  ====  ============================================
+form   root(nu)            decay  eps   with momentum, where ``d = g / root(nu)``
+=====  ==================  =====  ====  ============================================
+optax  ``sqrt(nu + eps)``  0.9    1e-8  ``t <- momentum * t + rate * d; p <- p - t``
+keras  ``sqrt(nu + eps)``  0.9    1e-7  ``t <- momentum * t + rate * d; p <- p - t``
+torch  ``sqrt(nu) + eps``  0.99   1e-8  ``t <- momentum * t + d; p <- p - rate * t``
+paper  ``sqrt(nu) + eps``  0.9    0     ``t <- momentum * t + rate * d; p <- p - t``
+=====  ==================  =====  ====  ============================================
 
-(Keras 1 and 2 before TensorFlow's version had ``eps`` outside the root.) Centred, ``nu`` under the root loses the square
-of the mean gradient, ``mean <- decay * mean + (1 - decay) * g`` (Graves 2013, https://arxiv.org/abs/1308.0850).
+(Keras by itself, before it became a part of TensorFlow, had ``eps`` outside the root.) Centred, the square
+of the mean gradient, ``mean <- decay * mean + (1 - decay) * g``, is taken from ``nu`` under the root (Graves
+2013, equations 38 to 45; https://arxiv.org/abs/1308.0850).
 """
 
 from typing import NamedTuple
@@ -29,12 +30,12 @@ import optax
 
 from jaxnn.optim import _hyper, _leaves
 
-# decay, eps
+# form: decay, eps
 FORMS = {"optax": (0.9, 1e-8), "paper": (0.9, 0.0), "torch": (0.99, 1e-8), "keras": (0.9, 1e-7)}
 
 
 class RmspropState(NamedTuple):
-    """The number of updates made, ``[]`` int32, and the slots; ``mean`` and ``trace`` are ``None`` where not used."""
+    """The number of updates made, ``[]`` int32, and the slots; ``mean`` and ``trace`` may be ``None``."""
 
     count: jax.Array
     nu: optax.Updates
@@ -43,7 +44,7 @@ class RmspropState(NamedTuple):
 
 
 def rmsprop(
-    learning_rate: _hyper.LearningRate,
+    learning_rate: _hyper.ScalarOrSchedule,
     decay: _hyper.ScalarLike | None = None,
     eps: _hyper.ScalarLike | None = None,
     *,
@@ -51,7 +52,7 @@ def rmsprop(
     momentum: _hyper.ScalarLike | None = None,
     nesterov: bool = False,
     form: str = "optax",
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """RMSprop.
 
     Args:
@@ -61,12 +62,12 @@ def rmsprop(
       centered: divide by the deviation from the mean gradient.
       momentum: the share of past steps that is kept, in ``[0, 1)``; ``None`` keeps no trace of them.
       nesterov: with ``momentum``, look ahead.
-      form: ``"optax"``, ``"paper"``, ``"torch"`` or ``"keras"``: the table above.
+      form: ``"optax"``, ``"paper"``, ``"torch"`` or ``"keras"``, the table above.
 
     Raises:
       TypeError: an argument is not a number, or a leaf is not real floating point.
-      ValueError: a concrete argument is out of range, ``form`` is unknown, ``nesterov`` without ``momentum``, or trees
-        differ.
+      ValueError: a concrete argument is out of range, ``form`` is unknown, trees differ; or ``nesterov``
+        without ``momentum``.
 
     Example:
       >>> import jax.numpy as jnp
@@ -75,44 +76,45 @@ def rmsprop(
       >>> print(f"{step:.5f}")  # 1 / sqrt(0.1)
       -3.16228
     """
-    default_decay, default_eps = FORMS[_hyper.choice("rmsprop", "form", form, tuple(FORMS))]
-    learning_rate = _hyper.rate("rmsprop", learning_rate)
+    default_decay, default_eps = FORMS[_hyper.choice("rmsprop", "form", form, FORMS)]
+    rate = _hyper.rate("rmsprop", learning_rate)
     decay = _hyper.fraction("rmsprop", "decay", default_decay if decay is None else decay)
     eps = _hyper.non_negative("rmsprop", "eps", default_eps if eps is None else eps)
-    kept = None if momentum is None else _hyper.fraction("rmsprop", "momentum", momentum)
-    if nesterov and kept is None:
+    kept = 0.0 if momentum is None else _hyper.fraction("rmsprop", "momentum", momentum)
+    if nesterov and momentum is None:
         raise ValueError("rmsprop: nesterov=True needs momentum; pass momentum=0.9")
     switches = (form in ("optax", "keras"), form == "torch", nesterov)
 
     def init(params: optax.Params) -> RmspropState:
-        return RmspropState(
-            _leaves.zero_count(),
-            _leaves.zeros("rmsprop", params),
-            _leaves.zeros("rmsprop", params) if centered else None,
-            None if kept is None else _leaves.zeros("rmsprop", params),
-        )
+        nu = _leaves.zeros("rmsprop", params)
+        mean = _leaves.zeros("rmsprop", params) if centered else None
+        trace = None if momentum is None else _leaves.zeros("rmsprop", params)
+        return RmspropState(_leaves.zero_count(), nu, mean, trace)
 
-    def update(updates: optax.Updates, state: RmspropState, params: optax.Params | None = None):
-        scalars = (_hyper.at_step(learning_rate, state.count), decay, eps, 0.0 if kept is None else kept, *switches)
+    def update(
+        updates: optax.Updates, state: RmspropState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, RmspropState]:
+        scalars = (_hyper.at_step(rate, state.count), decay, eps, kept, *switches)
         slots = (state.nu, state.mean, state.trace)
-        updates, nu, mean, trace = _leaves.map_leaves("rmsprop", _leaf, scalars, updates, slots, params)
-        return updates, RmspropState(_hyper.increment(state.count), nu, mean, trace)
+        updates, *slots = _leaves.map_leaves("rmsprop", _leaf, scalars, updates, slots, params)
+        return updates, RmspropState(_hyper.increment(state.count), *slots)
 
-    return optax.GradientTransformation(init, update)
+    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
 
 
-def _leaf(g, nu, mean, trace, rate, decay, eps, momentum, eps_under_root, rate_outside, nesterov):
-    nu = decay * nu + (1 - decay) * g * g
+def _leaf(g, nu, mean, trace, rate, decay, eps, momentum, eps_under_root, rate_after, nesterov):
+    nu = decay * nu + (1 - decay) * (g * g)
     spread = nu
     if mean is not None:
         mean = decay * mean + (1 - decay) * g
-        # The mean square is at least the squared mean; rounding can say otherwise, and the root would be nan.
+        # A mean of squares is at least the square of the mean; rounding can say otherwise, and the root
+        # would be nan.
         spread = jnp.maximum(nu - mean * mean, 0)
     root = jnp.sqrt(spread + eps) if eps_under_root else jnp.sqrt(spread) + eps
-    step = _leaves.safe_divide(g, root)
+    step = _leaves.divide(g, root, eps)
     if trace is None:
         return -rate * step, nu, mean, trace
-    before, after = (1, rate) if rate_outside else (rate, 1)
-    step = before * step
+    step = step if rate_after else rate * step
     trace = step + momentum * trace
-    return -after * (step + momentum * trace if nesterov else trace), nu, mean, trace
+    ahead = step + momentum * trace if nesterov else trace
+    return -rate * ahead if rate_after else -ahead, nu, mean, trace

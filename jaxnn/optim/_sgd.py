@@ -1,11 +1,11 @@
-"""Gradient descent: ``p <- p - rate * g`` (Robbins and Monro 1951, with a gradient of a sample of the data)."""
+"""Gradient descent, ``p <- p - rate * g``, with ``g`` taken on a sample of the data (Robbins and Monro 1951)."""
 
 from typing import NamedTuple
 
 import jax
 import optax
 
-from jaxnn.optim import _hyper, _leaves
+from jaxnn.optim import _hyper, _leaves, _trees
 from jaxnn.optim._momentum import momentum as momentum_rule
 from jaxnn.optim._nesterov import nesterov as nesterov_rule
 
@@ -17,10 +17,10 @@ class SgdState(NamedTuple):
 
 
 def sgd(
-    learning_rate: _hyper.LearningRate,
+    learning_rate: _hyper.ScalarOrSchedule,
     momentum: _hyper.ScalarLike | None = None,
     nesterov: bool = False,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Stochastic gradient descent.
 
     Args:
@@ -30,7 +30,8 @@ def sgd(
 
     Raises:
       TypeError: ``learning_rate`` is not a number, or a leaf is not real floating point.
-      ValueError: a concrete ``learning_rate`` is negative or not finite, or ``nesterov`` without ``momentum``.
+      ValueError: a concrete ``learning_rate`` is negative or not finite; or ``nesterov`` without
+        ``momentum``.
 
     Example:
       >>> import jax.numpy as jnp
@@ -42,18 +43,20 @@ def sgd(
         return (nesterov_rule if nesterov else momentum_rule)(learning_rate, momentum)
     if nesterov:
         raise ValueError("sgd: nesterov=True needs momentum; pass momentum=0.9")
-    learning_rate = _hyper.rate("sgd", learning_rate)
+    rate = _hyper.rate("sgd", learning_rate)
 
     def init(params: optax.Params) -> SgdState:
-        _leaves.check_floating("sgd", "parameter", params)
+        _trees.check_floating("sgd", "the parameter", params)
         return SgdState(_leaves.zero_count())
 
-    def update(updates: optax.Updates, state: SgdState, params: optax.Params | None = None):
-        scalars = (_hyper.at_step(learning_rate, state.count),)
+    def update(
+        updates: optax.Updates, state: SgdState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, SgdState]:
+        scalars = (_hyper.at_step(rate, state.count),)
         (updates,) = _leaves.map_leaves("sgd", _leaf, scalars, updates, params=params)
         return updates, SgdState(_hyper.increment(state.count))
 
-    return optax.GradientTransformation(init, update)
+    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
 
 
 def _leaf(g, rate):

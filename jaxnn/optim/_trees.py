@@ -1,0 +1,97 @@
+"""Trees of gradients, parameters and state: whether they match, and at which leaf they do not."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Tree = Any
+Mask = Tree | Callable[[Tree], Tree] | None
+
+
+def path_name(path: Sequence[Any]) -> str:
+    """Return a key path as it is typed, such as ``params['dense_0']['kernel']``."""
+    return f"params{jax.tree_util.keystr(tuple(path))}"
+
+
+def check_floating(rule: str, what: str, tree: Tree) -> None:
+    """Raise, naming the path, if a leaf is not real floating point."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(
+                f"{rule}: {what} {path_name(path)} has dtype {dtype}, expected real floating point; "
+                "leave the leaf out with optax.masked or jaxnn.train.partition"
+            )
+
+
+def matching(rule: str, what: str, updates: Tree, other: Tree, same_shape: bool = True) -> list[Any]:
+    """Return the leaves of ``other``, one for each gradient.
+
+    Args:
+      rule: the update rule that messages name.
+      what: what ``other`` is called in messages.
+      updates: the gradients.
+      other: a tree of the same structure.
+      same_shape: whether leaves must have the gradient's shape; otherwise a leaf may be ``None``, too.
+
+    Raises:
+      ValueError: structures or shapes differ; the message names the first path at which they do.
+    """
+    paths_and_gradients, treedef = jax.tree.flatten_with_path(updates)
+    if not same_shape:
+        try:
+            return treedef.flatten_up_to(other)
+        except ValueError as error:
+            raise ValueError(f"{rule}: the gradients and {what} differ: {error}") from error
+    leaves, other_treedef = jax.tree.flatten(other)
+    if treedef != other_treedef:
+        raise ValueError(
+            f"{rule}: the trees of the gradients and of {what} differ: {_difference(updates, other, what)}"
+        )
+    for (path, gradient), leaf in zip(paths_and_gradients, leaves, strict=True):
+        if jnp.shape(gradient) != jnp.shape(leaf):
+            raise ValueError(
+                f"{rule}: the gradient of {path_name(path)} has shape {jnp.shape(gradient)}, "
+                f"but {what} there has shape {jnp.shape(leaf)}"
+            )
+    return leaves
+
+
+def _difference(updates: Tree, other: Tree, what: str) -> str:
+    """Say at which path two trees differ first, and what to do."""
+    ours = [path_name(path) for path, _ in jax.tree.leaves_with_path(updates)]
+    theirs = [path_name(path) for path, _ in jax.tree.leaves_with_path(other)]
+    remedy = "call init with the tree whose gradients you pass to update"
+    for path in ours:
+        if path not in theirs:
+            return f"there is a gradient of {path}, which {what} lacks; {remedy}"
+    for path in theirs:
+        if path not in ours:
+            return f"{what} has {path}, of which there is no gradient; {remedy}"
+    return f"{jax.tree.structure(updates)} against {jax.tree.structure(other)}; {remedy}"
+
+
+def need_params(rule: str, params: Tree | None) -> Tree:
+    """Return ``params``, or raise with the remedy where they were not given."""
+    if params is None:
+        raise ValueError(
+            f"{rule}: params are missing, and this rule needs them; call update(gradients, state, params)"
+        )
+    return params
+
+
+def masked(params: Tree, mask: Mask) -> list[jax.Array | None]:
+    """Return the leaves of ``params``, with ``None`` for those that ``mask`` leaves out.
+
+    Args:
+      params: a tree of arrays.
+      mask: a tree of bools, of which ``params`` may be an extension; a function that makes one from
+        ``params``; or ``None`` for all.
+    """
+    if mask is None:
+        return jax.tree.leaves(params)
+    chosen = mask(params) if callable(mask) else mask
+    kept = jax.tree.map(lambda m, p: [leaf if m else None for leaf in jax.tree.leaves(p)], chosen, params)
+    return jax.tree.leaves(kept, is_leaf=lambda x: x is None)
