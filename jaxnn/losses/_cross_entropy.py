@@ -36,12 +36,15 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     labels = jnp.asarray(labels)
     if is_class_index(logits, labels):
         check_labels("cross_entropy", labels, logits.shape[-1])
-        picked = jnp.take_along_axis(logits, labels[..., None], axis=-1, mode="clip")[..., 0]
-        return jnp.where(picked == jnp.inf, 0, jax.nn.logsumexp(logits, axis=-1) - picked)
+        # A comparison and a sum fuse with what stands around them; a gather's gradient is a scatter.
+        classes = jax.lax.broadcasted_iota(labels.dtype, logits.shape, logits.ndim - 1)
+        is_label = classes == jnp.broadcast_to(labels[..., None], logits.shape)
+        picked = jnp.sum(jnp.where(is_label, logits, 0), axis=-1)
+        return jax.nn.logsumexp(logits, axis=-1) - picked
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim != logits.ndim:
         raise ValueError(
-            f"cross_entropy: expected integer labels {list(logits.shape[:-1])} for logits {describe(logits)}, got "
-            f"{describe(labels)}"
+            f"cross_entropy: expected integer labels {list(logits.shape[:-1])} for logits "
+            f"{describe(logits)}, got {describe(labels)}"
         )
     check_same_shape("cross_entropy", logits, labels)
     p = labels.astype(logits.dtype)

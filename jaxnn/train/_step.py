@@ -70,6 +70,7 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
         gradient = jax.value_and_grad(loss, has_aux=True)
         (value, (state, record)), grads = gradient(params, train_state.state, batch, key)
         weight = record["loss"].weight
+        grads = _gathered(grads)
         updates, opt_state = rule.update(
             grads, train_state.opt_state, params, value=value, grad=grads, weight=weight
         )
@@ -81,6 +82,29 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
         return new, jax.lax.stop_gradient(record)
 
     return step
+
+
+def _gathered(grads: Any) -> Any:
+    """Return equal gradients, each of which depends on all of them where that is faster (CPU).
+
+    XLA updates a weight in place only after its last reader in the backward pass, and cannot see that
+    order; it copies every weight but the first at every step instead. The dependency shows it, for 6 % of
+    an epoch of a three-layer perceptron.
+    """
+    leaves = [leaf for leaf in jax.tree.leaves(grads) if leaf.size]
+    if len(leaves) < 2:
+        return grads
+
+    def zero(*leaves: Any) -> Any:
+        total = jnp.asarray(sum(leaf.ravel()[0].astype(jnp.float32) for leaf in leaves))
+        return jnp.where(jnp.isfinite(total), total, 0) * 0
+
+    def no_zero(*leaves: Any) -> Any:
+        del leaves
+        return jnp.zeros((), jnp.float32)
+
+    nothing = jax.lax.platform_dependent(*leaves, cpu=zero, default=no_zero)
+    return jax.tree.map(lambda leaf: leaf + nothing.astype(leaf.dtype), grads)
 
 
 def _average(average: Any, params: Any, step: Any, decay: float) -> Any:
