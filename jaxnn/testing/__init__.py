@@ -8,6 +8,11 @@ from jaxnn.testing._function import FUNCTION_LANES as FUNCTION_LANES
 from jaxnn.testing._function import check_function as check_function
 from jaxnn.testing._lanes import LANES as LANES
 from jaxnn.testing._layer import check_layer as check_layer
+from jaxnn.testing._loss import LOSS_LANES as LOSS_LANES
+from jaxnn.testing._loss import check_loss as check_loss
+from jaxnn.testing._loss_laws import HardPoint as HardPoint
+from jaxnn.testing._optimizer import OPTIMIZER_LANES as OPTIMIZER_LANES
+from jaxnn.testing._optimizer import check_optimizer as check_optimizer
 from jaxnn.testing._report import CheckError as CheckError
 from jaxnn.testing._report import Outcome as Outcome
 from jaxnn.testing._report import Report as Report

@@ -187,8 +187,8 @@ def _rows(recorder: Recorder, double: Program, rows: Sequence[int] | None, seed:
 
 def _dtypes(recorder: Recorder, double: Program, lows: Sequence[Program], strict: bool, seed: int) -> None:
     rng = np.random.default_rng([seed, 4])
-    if strict:
-        recorder.run("strict promotion", lambda: check_strict(double.function, double.arguments))
+    for program in (double, *lows) if strict else ():
+        recorder.run("strict promotion", lambda program=program: check_strict(program))
     recorder.run("float64 kept", lambda: check_dtype_kept(double))
     random = draws_random_numbers(double.function, *double.arguments)
     for low in lows:

@@ -134,13 +134,13 @@ def _state_moves(subject: Subject, before: Any, after: Any) -> list[Verdict]:
 def _dtypes(recorder: Recorder, subject: Subject, options: Options, rng: np.random.Generator) -> None:
     program, point = subject.double, subject.double.moving
     floating = any(is_float(leaf) for leaf in jax.tree.leaves(subject.x))
-    arguments = (*subject.initial, subject.x, subject.key if subject.random else None)
-    recorder.run("strict promotion", lambda: check_strict(subject.run, arguments))
+    recorder.run("strict promotion", lambda: check_strict(program))
     if floating:
         recorder.run("float64 kept", lambda: check_dtype_kept(program))
     for dtype in options.dtypes:
         low = subject.program(dtype, statistics=jnp.float32)
         name = jnp.dtype(dtype).name
+        recorder.run(f"strict promotion, {name}", lambda low=low: check_strict(low))
         if floating:
             recorder.run(f"{name} kept", lambda low=low: check_dtype_kept(low))
         if not subject.random:  # another dtype draws other numbers

@@ -128,13 +128,13 @@ def check_no_retrace(step: Callable[..., Any], carry: Any, steps: int = 3) -> li
     return [*verdicts, passed("one trace")]
 
 
-def check_strict(function: Callable[..., Any], arguments: tuple[Any, ...]) -> list[Verdict]:
-    """The function promotes no dtype and no rank behind its author's back."""
-    name = "strict promotion"
-    arrays = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.asarray(leaf), arguments)
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+def check_strict(program: Program) -> list[Verdict]:
+    """In its dtype the program promotes no dtype and no rank behind its author's back."""
+    name = f"strict promotion, {jnp.dtype(program.dtype).name}"
+    arguments = program.cast(program.moving), program.cast(program.fixed, program.statistics)
+    with program.precision, jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
         try:
-            jax.eval_shape(function, *arrays)
+            jax.eval_shape(program.call, *arguments)
         except (TypeError, ValueError) as error:
             if "promotion" not in str(error):
                 raise
