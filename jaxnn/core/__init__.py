@@ -31,8 +31,10 @@ from jaxnn.core._layer import planned as planned
 from jaxnn.core._masked import Masked as Masked
 from jaxnn.core._masked import has_masked as has_masked
 from jaxnn.core._masked import refuse_masked as refuse_masked
+from jaxnn.core._spec import common_dtype as common_dtype
 from jaxnn.core._spec import describe as describe
 from jaxnn.core._spec import same_spec as same_spec
 from jaxnn.core._spec import spec_of as spec_of
+from jaxnn.core._spec import wide_dtype as wide_dtype
 from jaxnn.core._stateless import lift as lift
 from jaxnn.core._stateless import stateless as stateless

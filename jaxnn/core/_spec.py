@@ -68,3 +68,20 @@ def same_spec(a: PyTree, b: PyTree) -> bool:
         return False
     pairs = zip(jax.tree.leaves(spec_of(a)), jax.tree.leaves(spec_of(b)), strict=True)
     return all(x.shape == y.shape and x.dtype == y.dtype for x, y in pairs)
+
+
+def common_dtype(*dtypes: Any) -> Any:
+    """Return the dtype to which all ``dtypes`` promote, also where promotion must be explicit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> common_dtype(jnp.bfloat16, jnp.float32)
+        dtype('float32')
+    """
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.result_type(*map(jnp.dtype, dtypes))
+
+
+def wide_dtype(dtype: Any) -> Any:
+    """Return the dtype in which statistics and losses are computed: float32 at least."""
+    return common_dtype(dtype, jnp.float32)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_params
+from jaxnn.core import check_params, common_dtype
 
 Initializer = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def affine_params(
 def promoted(owner: str, params: dict[str, Any], names: tuple[str, ...], x: Any) -> tuple[Any, ...]:
     """Return ``x`` and the named parameters in their common dtype, chosen explicitly."""
     check_params(owner, params, names)
-    dtype = jnp.result_type(x.dtype, *(params[name].dtype for name in names))
+    dtype = common_dtype(x.dtype, *(params[name].dtype for name in names))
     return (x.astype(dtype), *(params[name].astype(dtype) for name in names))
 
 

@@ -19,9 +19,11 @@ from jaxnn.core import (
     check_min_rank,
     check_params,
     check_train,
+    common_dtype,
     describe,
     non_negative,
     refuse_masked,
+    wide_dtype,
 )
 from jaxnn.layers._affine import check_dtype
 
@@ -78,7 +80,7 @@ def batch_norm(
         check(x)
         shape = x.shape[-1:]
         made = {"scale": jnp.ones(shape, param_dtype), "bias": jnp.zeros(shape, param_dtype)}
-        wide = _wide(param_dtype)
+        wide = wide_dtype(param_dtype)
         state = {"mean": jnp.zeros(shape, wide), "var": jnp.ones(shape, wide)}
         return {name: made[name] for name in names}, state
 
@@ -106,8 +108,8 @@ def batch_norm(
                 f"batch_norm: expected input [..., {state['mean'].shape[0]}], got {describe(x)}; "
                 "initialise the model with this input"
             )
-        wide = jnp.result_type(_wide(x.dtype), state["mean"].dtype)
-        dtype = jnp.result_type(x.dtype, *(params[name].dtype for name in names))
+        wide = common_dtype(wide_dtype(x.dtype), state["mean"].dtype)
+        dtype = common_dtype(x.dtype, *(params[name].dtype for name in names))
         z = x.astype(wide)
         if mask is not None:
             # Whatever stands in the padding, a NaN too, must reach neither an output nor a gradient.
@@ -127,10 +129,6 @@ def batch_norm(
         return y.astype(dtype), new_state
 
     return Layer("batch_norm", init, apply)
-
-
-def _wide(dtype: Any) -> Any:
-    return jnp.result_type(dtype, jnp.float32)
 
 
 def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any]:

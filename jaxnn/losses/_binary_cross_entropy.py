@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import one_of
+from jaxnn.core import one_of, wide_dtype
 from jaxnn.losses._labels import check_same_shape
 
 
@@ -33,7 +33,7 @@ def binary_cross_entropy(logits: Any, labels: Any, *, reduce: str = "mean") -> A
     one_of("binary_cross_entropy", "reduce", reduce, ("mean", "sum"))
     labels = jnp.asarray(labels)
     check_same_shape("binary_cross_entropy", logits, labels)
-    z = logits.astype(jnp.result_type(logits.dtype, jnp.float32))
+    z = logits.astype(wide_dtype(logits.dtype))
     y = labels.astype(z.dtype)
     yes = jnp.where(y == 0, 0, y * jax.nn.softplus(jnp.where(y == 0, 0, -z)))
     no = jnp.where(y == 1, 0, (1 - y) * jax.nn.softplus(jnp.where(y == 1, 0, z)))

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_floating, check_min_rank, describe
+from jaxnn.core import check_floating, check_min_rank, describe, wide_dtype
 from jaxnn.losses._labels import check_labels, check_same_shape, is_class_index
 
 
@@ -32,7 +32,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     """
     check_floating("cross_entropy", logits)
     check_min_rank("cross_entropy", logits, 1, "[..., classes]")
-    logits = logits.astype(jnp.result_type(logits.dtype, jnp.float32))
+    logits = logits.astype(wide_dtype(logits.dtype))
     labels = jnp.asarray(labels)
     if is_class_index(logits, labels):
         check_labels("cross_entropy", labels, logits.shape[-1])

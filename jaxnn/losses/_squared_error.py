@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxnn.core import wide_dtype
 from jaxnn.losses._labels import check_same_shape
 
 
@@ -53,5 +54,5 @@ def half_squared_error(outputs: Any, targets: Any) -> Any:
 def _squares(owner: str, outputs: Any, targets: Any) -> Any:
     targets = jnp.asarray(targets)
     check_same_shape(owner, outputs, targets)
-    wide = jnp.result_type(outputs.dtype, jnp.float32)
+    wide = wide_dtype(outputs.dtype)
     return jnp.square(outputs.astype(wide) - targets.astype(wide))

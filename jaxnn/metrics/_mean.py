@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.core import wide_dtype
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Mean:
 
     Example:
         >>> import jax.numpy as jnp
+
+from jaxnn.core import wide_dtype
         >>> a = Mean.of(jnp.array([1.0, 2.0]))
         >>> b = Mean.of(jnp.array([6.0, 9.0]), jnp.array([1.0, 0.0]))
         >>> float(merge(a, b).compute())
@@ -36,7 +40,7 @@ class Mean:
 
         Sums are float32 at least. A value of weight 0 does not count, not even a NaN.
         """
-        dtype = jnp.result_type(values.dtype, jnp.float32)
+        dtype = wide_dtype(values.dtype)
         values = values.astype(dtype)
         if weights is None:
             return cls(jnp.sum(values), jnp.asarray(values.size, dtype))
