@@ -41,9 +41,9 @@ FORMS = {
 
 
 class AdadeltaState(NamedTuple):
-    """The number of updates made, ``[]`` int32, and the mean squares of gradients and of steps."""
+    """``step``, the number of updates made, ``[]`` int32, and the mean squares of gradients and of steps."""
 
-    count: jax.Array
+    step: jax.Array
     e_g: optax.Updates
     e_x: optax.Updates
 
@@ -82,17 +82,17 @@ def adadelta(
 
     def init(params: optax.Params) -> AdadeltaState:
         e_g, e_x = _leaves.zeros("adadelta", params), _leaves.zeros("adadelta", params)
-        return AdadeltaState(_leaves.zero_count(), e_g, e_x)
+        return AdadeltaState(_leaves.zero_step(), e_g, e_x)
 
     def update(
         updates: optax.Updates, state: AdadeltaState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdadeltaState]:
-        scalars = (_hyper.at_step(rate, state.count), rho, eps)
+        scalars = (_hyper.at_step(rate, state.step), rho, eps)
         slots = (state.e_g, state.e_x)
         updates, e_g, e_x = _leaves.map_leaves("adadelta", _leaf, scalars, updates, slots, params)
-        return updates, AdadeltaState(_hyper.increment(state.count), e_g, e_x)
+        return updates, AdadeltaState(_hyper.increment(state.step), e_g, e_x)
 
-    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+    return _leaves.transformation(init, update)
 
 
 def _leaf(g, e_g, e_x, rate, rho, eps):

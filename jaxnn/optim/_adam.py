@@ -20,9 +20,9 @@ from jaxnn.optim import _hyper, _leaves
 
 
 class AdamState(NamedTuple):
-    """The number of updates made, ``[]`` int32, and the two moments, shaped like the parameters."""
+    """``step``, the number of updates made, ``[]`` int32, and the two moments, shaped like the parameters."""
 
-    count: jax.Array
+    step: jax.Array
     mu: optax.Updates
     nu: optax.Updates
 
@@ -50,26 +50,27 @@ def adam(
     Example:
       >>> import jax.numpy as jnp
       >>> rule = adam(0.25)
-      >>> rule.update(jnp.asarray([3.0, -2.0]), rule.init(jnp.ones(2)))[0]
-      Array([-0.25,  0.25], dtype=float32)
+      >>> step, _ = rule.update(jnp.asarray([3.0, -2.0]), rule.init(jnp.ones(2)))
+      >>> print(step.round(3))
+      [-0.25  0.25]
     """
     rate = _hyper.rate("adam", learning_rate)
     b1, b2 = _hyper.fraction("adam", "b1", b1), _hyper.fraction("adam", "b2", b2)
     eps, eps_root = _hyper.non_negative("adam", "eps", eps), _hyper.non_negative("adam", "eps_root", eps_root)
 
     def init(params: optax.Params) -> AdamState:
-        return AdamState(_leaves.zero_count(), _leaves.zeros("adam", params), _leaves.zeros("adam", params))
+        return AdamState(_leaves.zero_step(), _leaves.zeros("adam", params), _leaves.zeros("adam", params))
 
     def update(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
-        step = _hyper.increment(state.count)
+        step = _hyper.increment(state.step)
         corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
-        scalars = (_hyper.at_step(rate, state.count), b1, b2, eps, eps_root, *corrections)
+        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *corrections)
         updates, mu, nu = _leaves.map_leaves("adam", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
 
-    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+    return _leaves.transformation(init, update)
 
 
 def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):

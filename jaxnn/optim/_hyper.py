@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Scalar = float | jax.Array
 ScalarLike = float | np.ndarray | jax.Array
@@ -33,7 +34,7 @@ def scalar(rule: str, name: str, value: ScalarLike) -> Scalar:
     """
     if isinstance(value, (bool, str)) or value is None:
         raise TypeError(f"{rule}: {name} must be a number, got {value!r}")
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, jax.Array) and isinstance(value, Tracer):
         _check_shape(rule, name, value.shape)
         return value
     try:

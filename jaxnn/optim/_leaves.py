@@ -12,12 +12,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxnn.optim import _trees
 from jaxnn.optim._hyper import Scalar
 
 Tree = Any
 Column = Sequence[jax.Array | None]
+
+
+def transformation(
+    init: Callable[..., Any], update: Callable[..., tuple[Tree, Any]]
+) -> optax.GradientTransformationExtraArgs:
+    """Return the transformation of two functions, which ignores extra arguments that it has no use for."""
+    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+
+
+def transformation_with_extra_args(
+    init: Callable[..., Any], update: Callable[..., tuple[Tree, Any]]
+) -> optax.GradientTransformationExtraArgs:
+    """Return the transformation of two functions, the second of which is given extra arguments."""
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def zeros(rule: str, params: Tree, value: Scalar = 0.0) -> Tree:
@@ -30,7 +45,7 @@ def zeros(rule: str, params: Tree, value: Scalar = 0.0) -> Tree:
     return jax.tree.map(lambda p: jnp.full_like(p, value, dtype=state_dtype(p)), params)
 
 
-def zero_count() -> jax.Array:
+def zero_step() -> jax.Array:
     """Return the step counter of a new state."""
     return jnp.zeros((), jnp.int32)
 
@@ -44,7 +59,7 @@ def state_dtype(leaf: Any) -> jnp.dtype:
 def map_leaves(
     rule: str,
     leaf_rule: Callable[..., Any],
-    scalars: Sequence[Scalar],
+    scalars: Sequence[Any],
     updates: Tree,
     slots: Sequence[Tree | None] = (),
     params: Tree | None = None,
@@ -57,7 +72,7 @@ def map_leaves(
       rule: the update rule that messages name.
       leaf_rule: ``(gradient, *slots, *columns, *scalars) -> (update, *slots)`` for one leaf. A function of a
         module and not a closure, so that it is traced once for leaves of one shape.
-      scalars: hyper-parameters and values of this step: floats and switches, or arrays of shape ``[]``.
+      scalars: hyper-parameters and values of this step, static or arrays of shape ``[]``.
       updates: the gradients.
       slots: trees of state, in the order in which ``leaf_rule`` takes and returns them. A slot that is not
         in use is ``None``, and stays so.
@@ -83,7 +98,7 @@ def map_leaves(
         *columns,
         strict=True,
     )
-    constants = tuple(None if isinstance(s, jax.Array) else s for s in scalars)
+    constants = tuple(... if isinstance(s, jax.Array) else s for s in scalars)
     traced = tuple(s for s in scalars if isinstance(s, jax.Array))
     results = [
         _apply(leaf_rule, jnp.result_type(p), constants, traced, g, *row)
@@ -102,7 +117,7 @@ def map_leaves(
 def _apply(
     leaf_rule: Callable[..., Any],
     dtype: jnp.dtype,
-    constants: tuple[float | bool | None, ...],
+    constants: tuple[Any, ...],
     traced: tuple[jax.Array, ...],
     gradient: jax.Array,
     *row: jax.Array | None,
@@ -110,11 +125,16 @@ def _apply(
     """Run one leaf. Compiled by itself, so that a rule used eagerly costs one call a leaf."""
     wide = jnp.promote_types(state_dtype(gradient), dtype)
     moving = iter(traced)
-    scalars = [next(moving).astype(wide) if s is None else s for s in constants]
+    scalars = [_cast(next(moving), wide) if s is ... else s for s in constants]
     wide_row = [None if r is None else r.astype(wide) for r in row]
     update, *slots = leaf_rule(gradient.astype(wide), *wide_row, *scalars)
     kept = (s if r is None else s.astype(r.dtype) for s, r in zip(slots, row, strict=False))
     return update.astype(dtype), *kept
+
+
+def _cast(scalar: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """Return a number in a leaf's precision, and a truth value as it is."""
+    return scalar.astype(dtype) if jnp.issubdtype(scalar.dtype, jnp.floating) else scalar
 
 
 def divide(numerator: jax.Array, denominator: jax.Array, eps: Scalar) -> jax.Array:
@@ -132,6 +152,8 @@ def divide(numerator: jax.Array, denominator: jax.Array, eps: Scalar) -> jax.Arr
     return jnp.where(empty, 0, numerator / jnp.where(empty, 1, denominator))
 
 
-def norm(x: jax.Array) -> jax.Array:
-    """Return the Euclidean norm of all of ``x``, of shape ``[]``."""
-    return jnp.sqrt(jnp.sum(x * x))
+def trust_ratio(p: jax.Array, step: jax.Array, eps: Scalar, coefficient: Scalar = 1.0) -> jax.Array:
+    """Return ``coefficient * norm(p) / (norm(step) + eps)``, of shape ``[]``; one where a norm is zero."""
+    length, step_length = jnp.sqrt(jnp.sum(p * p)), jnp.sqrt(jnp.sum(step * step))
+    empty = (length == 0) | (step_length == 0)
+    return jnp.where(empty, 1, coefficient * length / jnp.where(empty, 1, step_length + eps))

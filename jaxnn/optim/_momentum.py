@@ -14,9 +14,9 @@ from jaxnn.optim import _hyper, _leaves
 
 
 class MomentumState(NamedTuple):
-    """The number of updates made, ``[]`` int32, and the trace of gradients, shaped like the parameters."""
+    """``step``, the number of updates made, ``[]`` int32, and the trace, shaped like the parameters."""
 
-    count: jax.Array
+    step: jax.Array
     trace: optax.Updates
 
 
@@ -47,16 +47,16 @@ def momentum(
     decay = _hyper.fraction("momentum", "momentum", momentum)
 
     def init(params: optax.Params) -> MomentumState:
-        return MomentumState(_leaves.zero_count(), _leaves.zeros("momentum", params))
+        return MomentumState(_leaves.zero_step(), _leaves.zeros("momentum", params))
 
     def update(
         updates: optax.Updates, state: MomentumState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, MomentumState]:
-        scalars = (_hyper.at_step(rate, state.count), decay)
+        scalars = (_hyper.at_step(rate, state.step), decay)
         updates, trace = _leaves.map_leaves("momentum", _leaf, scalars, updates, (state.trace,), params)
-        return updates, MomentumState(_hyper.increment(state.count), trace)
+        return updates, MomentumState(_hyper.increment(state.step), trace)
 
-    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+    return _leaves.transformation(init, update)
 
 
 def _leaf(g, trace, rate, decay):

@@ -28,9 +28,9 @@ FORMS = ("optax", "paper", "torch", "keras")
 
 
 class NesterovState(NamedTuple):
-    """The number of updates made, ``[]`` int32, and ``t`` or ``v``, shaped like the parameters."""
+    """``step``, the number of updates made, ``[]`` int32, and ``t`` or ``v``, shaped like the parameters."""
 
-    count: jax.Array
+    step: jax.Array
     trace: optax.Updates
 
 
@@ -63,16 +63,16 @@ def nesterov(
     rate_inside = _hyper.choice("nesterov", "form", form, FORMS) in ("paper", "keras")
 
     def init(params: optax.Params) -> NesterovState:
-        return NesterovState(_leaves.zero_count(), _leaves.zeros("nesterov", params))
+        return NesterovState(_leaves.zero_step(), _leaves.zeros("nesterov", params))
 
     def update(
         updates: optax.Updates, state: NesterovState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, NesterovState]:
-        scalars = (_hyper.at_step(rate, state.count), decay, rate_inside)
+        scalars = (_hyper.at_step(rate, state.step), decay, rate_inside)
         updates, trace = _leaves.map_leaves("nesterov", _leaf, scalars, updates, (state.trace,), params)
-        return updates, NesterovState(_hyper.increment(state.count), trace)
+        return updates, NesterovState(_hyper.increment(state.step), trace)
 
-    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+    return _leaves.transformation(init, update)
 
 
 def _leaf(g, trace, rate, decay, rate_inside):

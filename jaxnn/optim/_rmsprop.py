@@ -35,9 +35,9 @@ FORMS = {"optax": (0.9, 1e-8), "paper": (0.9, 0.0), "torch": (0.99, 1e-8), "kera
 
 
 class RmspropState(NamedTuple):
-    """The number of updates made, ``[]`` int32, and the slots; ``mean`` and ``trace`` may be ``None``."""
+    """``step``, the number of updates made, ``[]`` int32, and slots; the last two may be ``None``."""
 
-    count: jax.Array
+    step: jax.Array
     nu: optax.Updates
     mean: optax.Updates | None
     trace: optax.Updates | None
@@ -89,17 +89,17 @@ def rmsprop(
         nu = _leaves.zeros("rmsprop", params)
         mean = _leaves.zeros("rmsprop", params) if centered else None
         trace = None if momentum is None else _leaves.zeros("rmsprop", params)
-        return RmspropState(_leaves.zero_count(), nu, mean, trace)
+        return RmspropState(_leaves.zero_step(), nu, mean, trace)
 
     def update(
         updates: optax.Updates, state: RmspropState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, RmspropState]:
-        scalars = (_hyper.at_step(rate, state.count), decay, eps, kept, *switches)
+        scalars = (_hyper.at_step(rate, state.step), decay, eps, kept, *switches)
         slots = (state.nu, state.mean, state.trace)
         updates, *slots = _leaves.map_leaves("rmsprop", _leaf, scalars, updates, slots, params)
-        return updates, RmspropState(_hyper.increment(state.count), *slots)
+        return updates, RmspropState(_hyper.increment(state.step), *slots)
 
-    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+    return _leaves.transformation(init, update)
 
 
 def _leaf(g, nu, mean, trace, rate, decay, eps, momentum, eps_under_root, rate_after, nesterov):

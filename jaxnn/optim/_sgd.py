@@ -1,4 +1,4 @@
-"""Gradient descent, ``p <- p - rate * g``, with ``g`` taken on a sample of the data (Robbins and Monro 1951)."""
+"""Gradient descent, ``p <- p - rate * g``, ``g`` taken on a sample (Robbins and Monro 1951)."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from jaxnn.optim._nesterov import nesterov as nesterov_rule
 
 
 class SgdState(NamedTuple):
-    """The number of updates made, ``[]`` int32."""
+    """``step``, the number of updates made, ``[]`` int32."""
 
-    count: jax.Array
+    step: jax.Array
 
 
 def sgd(
@@ -47,16 +47,16 @@ def sgd(
 
     def init(params: optax.Params) -> SgdState:
         _trees.check_floating("sgd", "the parameter", params)
-        return SgdState(_leaves.zero_count())
+        return SgdState(_leaves.zero_step())
 
     def update(
         updates: optax.Updates, state: SgdState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, SgdState]:
-        scalars = (_hyper.at_step(rate, state.count),)
+        scalars = (_hyper.at_step(rate, state.step),)
         (updates,) = _leaves.map_leaves("sgd", _leaf, scalars, updates, params=params)
-        return updates, SgdState(_hyper.increment(state.count))
+        return updates, SgdState(_hyper.increment(state.step))
 
-    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+    return _leaves.transformation(init, update)
 
 
 def _leaf(g, rate):

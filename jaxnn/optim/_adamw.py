@@ -1,0 +1,82 @@
+"""AdamW, Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2; https://arxiv.org/abs/1711.05101).
+
+::
+
+    p <- p - rate * (adam(g) + weight_decay * p)
+
+``adam(g)`` is the step of :func:`jaxnn.optim.adam` for a rate of one. As in optax and PyTorch the decay is
+multiplied by the rate; the paper multiplies it by the schedule's factor alone.
+"""
+
+import jax.numpy as jnp
+import optax
+
+from jaxnn.optim import _hyper, _leaves, _trees
+from jaxnn.optim._adam import AdamState
+
+
+def adamw(
+    learning_rate: _hyper.ScalarOrSchedule,
+    b1: _hyper.ScalarLike = 0.9,
+    b2: _hyper.ScalarLike = 0.999,
+    eps: _hyper.ScalarLike = 1e-8,
+    eps_root: _hyper.ScalarLike = 0.0,
+    *,
+    weight_decay: _hyper.ScalarOrSchedule = 1e-4,
+    mask: _trees.Mask = None,
+) -> optax.GradientTransformationExtraArgs:
+    """AdamW. ``update`` needs the parameters.
+
+    Args:
+      learning_rate: a float, a schedule (a callable of the step), or a traced value.
+      b1: decay of the mean of gradients, in ``[0, 1)``.
+      b2: decay of the mean of squared gradients, in ``[0, 1)``.
+      eps: added to the root.
+      eps_root: added under the root.
+      weight_decay: the share of a parameter that a step at rate one takes away; a float, a schedule or a
+        traced value.
+      mask: a tree of bools, a prefix of one, or a function that makes one from the parameters: which of them
+        decay.
+
+    Raises:
+      TypeError: an argument is not a number, or a leaf is not real floating point.
+      ValueError: a concrete argument is out of range, trees differ, or ``update`` is not given the
+        parameters.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> rule, p = adamw(0.5, weight_decay=0.1), jnp.ones(2)
+      >>> rule.update(jnp.zeros(2), rule.init(p), p)[0]  # without a gradient only the decay is left
+      Array([-0.05, -0.05], dtype=float32)
+    """
+    rate = _hyper.rate("adamw", learning_rate)
+    b1, b2 = _hyper.fraction("adamw", "b1", b1), _hyper.fraction("adamw", "b2", b2)
+    eps, eps_root = (
+        _hyper.non_negative("adamw", "eps", eps),
+        _hyper.non_negative("adamw", "eps_root", eps_root),
+    )
+    decay = _hyper.rate("adamw", weight_decay, "weight_decay")
+
+    def init(params: optax.Params) -> AdamState:
+        return AdamState(_leaves.zero_step(), _leaves.zeros("adamw", params), _leaves.zeros("adamw", params))
+
+    def update(
+        updates: optax.Updates, state: AdamState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, AdamState]:
+        decayed = _trees.masked(_trees.need_params("adamw", params), mask)
+        step = _hyper.increment(state.step)
+        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
+        scalars = (*rates, b1, b2, eps, eps_root, *corrections)
+        slots = (state.mu, state.nu)
+        updates, mu, nu = _leaves.map_leaves("adamw", _leaf, scalars, updates, slots, params, [decayed])
+        return updates, AdamState(step, mu, nu)
+
+    return _leaves.transformation(init, update)
+
+
+def _leaf(g, mu, nu, p, rate, weight_decay, b1, b2, eps, eps_root, correction1, correction2):
+    mu = b1 * mu + (1 - b1) * g
+    nu = b2 * nu + (1 - b2) * (g * g)
+    step = _leaves.divide(mu, jnp.sqrt(nu / correction2 + eps_root) + eps, eps) / correction1
+    return -rate * (step if p is None else step + weight_decay * p), mu, nu
