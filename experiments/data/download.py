@@ -103,8 +103,8 @@ def _download(file: RemoteFile, target: Path) -> bytes:
             # The temporary name means nothing to the reader; the address does.
             failures.append(f"{address}: {str(error).split(': ', 1)[-1]}")
     raise OSError(
-        f"{file.name}: not in JAXNN_DATA, not at {target}, and no download succeeded "
-        f"({'; '.join(failures)}). Go online, or put the file at {target} or at $JAXNN_DATA/{file.name}"
+        f"{target} is not there, nor is $JAXNN_DATA/{file.name}, and no download succeeded "
+        f"({'; '.join(failures)}). Go online, or put the file at either place"
     )
 
 

@@ -1,12 +1,13 @@
 """Learning curves: loss and accuracy by epoch, training beside test."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.plots.style import TEST, TRAIN, figure
 
-PANELS = (("loss", "Cross entropy (nats)", "upper right"), ("accuracy", "Accuracy", "lower right"))
+PANELS = (("loss", "Cross entropy (nats)"), ("accuracy", "Accuracy"))
 
 
 def curves(path: Path, title: str, records: Sequence[Mapping[str, Any]]) -> None:
@@ -15,26 +16,37 @@ def curves(path: Path, title: str, records: Sequence[Mapping[str, Any]]) -> None
     Args:
         path: the PNG file.
         title: above the panels.
-        records: one mapping an epoch, with ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``.
+        records: one mapping an epoch, with ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``;
+            an epoch that was cut short lacks the last two.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
     epochs = [record["epoch"] for record in records]
-    with figure(path, 9, 3.8) as picture:
+    with figure(path, 10, 4.2) as picture:
         picture.suptitle(title)
-        for axes, (name, label, corner) in zip(picture.subplots(1, 2), PANELS, strict=True):
+        for axes, (name, label) in zip(picture.subplots(1, 2), PANELS, strict=True):
             series = (
-                ("training, while it learns", name, TRAIN),
-                ("test, after the epoch", f"val_{name}", TEST),
+                ("training", name, TRAIN),
+                ("test", f"val_{name}", TEST),
             )
             for text, field, colour in series:
-                values = [record[field] for record in records]
-                axes.plot(
-                    epochs, values, marker="o", color=colour, label=f"{text}: {values[-1]:.4f} at the end"
-                )
+                values = [record.get(field, math.nan) for record in records]
+                last = next((value for value in reversed(values) if math.isfinite(value)), math.nan)
+                axes.plot(epochs, values, marker="o", color=colour, label=f"{text}: {last:.4f}")
             axes.set(xlabel="epoch", title=label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            if len(epochs) == 1:
-                axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
-            axes.margins(y=0.12)
-            axes.legend(loc=corner)
+            axes.set_xlim(0.5, epochs[-1] + 0.5)
+            if name == "loss":
+                # Late epochs differ by little, and on a linear scale the first one would hide it.
+                axes.set_yscale("log")
+                axes.yaxis.set_major_formatter(ScalarFormatter())
+                axes.yaxis.set_minor_formatter(
+                    ScalarFormatter() if _narrow(axes.get_ylim()) else NullFormatter()
+                )
+            # Below the panel, where no curve can run through it.
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+
+
+def _narrow(limits: tuple[float, float]) -> bool:
+    """Whether a logarithmic axis has too few powers of ten to be read without numbers between them."""
+    return limits[1] / limits[0] < 10

@@ -24,7 +24,7 @@ def drawing(path: Path, name: str, original: np.ndarray, seen: np.ndarray, proba
         left, middle, right = picture.subplots(1, 3, width_ratios=(1, 1, 1.3))
         left.imshow(original, cmap="gray", vmin=0, vmax=1)
         left.set_title(name if len(name) <= 24 else f"{name[:21]}...")
-        middle.imshow(seen, cmap="gray", vmin=0, vmax=1)
+        middle.imshow(seen, cmap="gray_r", vmin=0, vmax=1)
         middle.set_title("what the network saw")
         for axes in (left, middle):
             axes.set(xticks=[], yticks=[])

@@ -1,6 +1,7 @@
 """The misclassified pictures, the most confident mistakes first."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,23 +30,27 @@ def mistakes(path: Path, title: str, x: np.ndarray, labels: np.ndarray, probabil
     shown = wrong[np.argsort(-probabilities[wrong, guesses[wrong]], kind="stable")][: ROWS * COLUMNS]
     rows = -(-len(shown) // COLUMNS)
     columns = min(len(shown), COLUMNS)
-    with figure(path, max(1.15 * columns, 5.0), 1.45 * rows + 0.75) as picture:
-        picture.suptitle(f"{title}: {len(wrong)} mistakes of {len(x):,}" + _shown(len(shown), len(wrong)))
-        for axes in picture.subplots(rows, columns, squeeze=False).flat:
+    with figure(path, max(1.25 * columns, 5.5), 1.65 * rows + 0.8) as picture:
+        picture.suptitle(f"{title}: {_count(len(wrong), len(x), len(shown))}")
+        grid = picture.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat:
             axes.axis("off")
-        for axes, index in zip(picture.axes, shown, strict=False):
+        for axes, index in zip(grid.flat, shown, strict=False):
             axes.imshow(x[index], cmap="gray_r", vmin=0, vmax=1)
             guess = guesses[index]
-            axes.set_title("")
-            axes.text(0, 1.06, f"{labels[index]}", color=RIGHT, weight="bold", transform=axes.transAxes)
-            text = f"{guess}"
-            axes.text(0.5, 1.06, text, color=WRONG, weight="bold", ha="center", transform=axes.transAxes)
-            sure = f"{probabilities[index, guess]:.0%}"
-            axes.text(1, 1.06, sure, color=QUIET, fontsize=8, ha="right", transform=axes.transAxes)
-        key = "green: what it is    orange: what the network says, and how sure it is"
+            place: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "weight": "bold"}
+            axes.text(0.38, 1.0, f"{labels[index]}", color=RIGHT, ha="right", **place)
+            axes.text(0.50, 1.0, "\N{RIGHTWARDS ARROW}", color=QUIET, ha="center", **place)
+            axes.text(0.62, 1.0, f"{guess}", color=WRONG, ha="left", **place)
+            sure = f"{probabilities[index, guess]:.0%} sure"
+            axes.text(
+                0.5, -0.04, sure, color=QUIET, fontsize=8, ha="center", va="top", transform=axes.transAxes
+            )
+        key = "green: what it is    orange: what the network says"
         picture.supxlabel(key, fontsize=9, color=QUIET)
     return len(wrong)
 
 
-def _shown(shown: int, wrong: int) -> str:
-    return f", the {shown} most confident" if shown < wrong else ""
+def _count(wrong: int, examples: int, shown: int) -> str:
+    text = f"{wrong} mistake{'s' if wrong > 1 else ''} of {examples:,}"
+    return f"{text}, the {shown} most confident" if shown < wrong else text

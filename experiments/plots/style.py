@@ -18,6 +18,7 @@ WRONG = "#d55e00"
 MAP = "Blues"
 
 STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
     "axes.grid": True,
     "axes.labelcolor": INK,
@@ -52,7 +53,8 @@ def figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
-        picture = Figure(figsize=(width, height), layout="constrained", dpi=150)
+        picture = Figure(figsize=(width, height), dpi=150)
         FigureCanvasAgg(picture)
+        picture.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
         yield picture
         picture.savefig(path)

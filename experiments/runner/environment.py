@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from experiments.data.download import cache_folder
@@ -21,7 +22,11 @@ def environment() -> dict[str, Any]:
             **{name: _version(name) for name in ("jaxnn", "jax", "jaxlib", "optax", "numpy")},
         },
         "device": {"platform": devices[0].platform, "kind": devices[0].device_kind, "count": len(devices)},
-        "machine": {"system": platform.platform(), "processors": os.cpu_count()},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
+            "processors": os.cpu_count(),
+        },
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "prng": jax.config.jax_default_prng_impl,
     }
@@ -37,6 +42,16 @@ def enable_compilation_cache() -> None:
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _processor() -> str:
+    """The processor's own name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown processor")
 
 
 def _version(package: str) -> str:

@@ -13,6 +13,9 @@ from experiments.runner.config import TrainingConfig
 from experiments.runner.run_folder import RunFolder
 from jaxnn import train
 
+# Heading, picture, explanation.
+Section = tuple[str, str, str]
+
 
 def write_report(
     experiment: Classifier,
@@ -24,30 +27,42 @@ def write_report(
 ) -> None:
     """Draw the pictures and write the page that shows them."""
     records = result.history.records
+    title = experiment.title
+    pictures = [_draw_curves(folder, title, records)]
+    if all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.params)):
+        pictures += _draw_tests(experiment, config, folder, data, result)
+    text = "\n".join(_page(experiment, config, records, outcome, pictures))
+    (folder.path / "report.md").write_text(text, encoding="utf-8")
+
+
+def _draw_curves(folder: RunFolder, title: str, records: list[dict[str, Any]]) -> Section:
+    plots.curves(folder.path / "curves.png", title, records)
+    return "Learning curves", "curves.png", "Training while it learns, test after each epoch."
+
+
+def _draw_tests(
+    experiment: Classifier, config: TrainingConfig, folder: RunFolder, data: Pictures, result: train.Result
+) -> list[Section]:
+    """The mistakes, the confusion matrix, and the filters where there are any."""
+    title = experiment.title
+    sections: list[Section] = []
     logits = train.predict(experiment.build(config), result.params, result.state, data.x_test)
     probabilities = np.asarray(jax.nn.softmax(logits))
-    title = experiment.title
-    pictures = []
-    if records:
-        plots.curves(folder.path / "curves.png", title, records)
-        pictures.append(("Learning curves", "curves.png", "Training while it learns, test after each epoch."))
     wrong = plots.mistakes(folder.path / "mistakes.png", title, data.x_test, data.y_test, probabilities)
     if wrong:
         text = "What it is (green), what the network says (orange) and how sure it is."
-        pictures.append(
-            (f"Misclassified test pictures ({wrong} of {len(data.x_test):,})", "mistakes.png", text)
-        )
+        heading = f"Misclassified test pictures ({wrong} of {len(data.x_test):,})"
+        sections.append((heading, "mistakes.png", text))
     heading = f"{title}: test pictures"
     plots.confusion(
         folder.path / "confusion.png", heading, data.y_test, probabilities.argmax(1), data.classes
     )
-    pictures.append(("Confusion matrix", "confusion.png", "Counts; the colour is the share of the row."))
+    sections.append(("Confusion matrix", "confusion.png", "Counts; the colour is the share of the row."))
     kernel = _first_filters(result.params)
     if kernel is not None:
         plots.filters(folder.path / "filters.png", f"{title}: first-layer filters", kernel)
-        pictures.append(("First-layer filters", "filters.png", "One common scale for all."))
-    text = "\n".join(_page(experiment, config, records, outcome, pictures))
-    (folder.path / "report.md").write_text(text, encoding="utf-8")
+        sections.append(("First-layer filters", "filters.png", "One common scale for all."))
+    return sections
 
 
 def _page(
@@ -55,36 +70,38 @@ def _page(
     config: TrainingConfig,
     records: list[dict[str, Any]],
     outcome: dict[str, Any],
-    pictures: list[tuple[str, str, str]],
+    pictures: list[Section],
 ) -> list[str]:
     lines = [f"# {experiment.title}", "", f"`{_command(experiment, config)}`", ""]
     if outcome["stopped"]:
         lines += [f"**Stopped: {outcome['stopped']}.**", ""]
-    if records:
-        last = records[-1]
-        steady = np.median([record["seconds"] for record in records[1:] or records])
-        lines += [
-            "| test accuracy | test loss (nats) | training accuracy | epochs | seconds | seconds per epoch |",
-            "|---|---|---|---|---|---|",
-            f"| **{last['val_accuracy']:.4f}** | {last['val_loss']:.4f} | {last['accuracy']:.4f} "
-            f"| {len(records)} | {outcome['seconds']:.1f} | {steady:.2f} |",
-            "",
-        ]
+    steady = float(np.median([record["seconds"] for record in records[1:] or records]))
+    numbers = (outcome["test_accuracy"], outcome["test_loss"], records[-1]["accuracy"])
+    lines += [
+        "| test accuracy | test loss (nats) | training accuracy | epochs | seconds | seconds per epoch |",
+        "|---|---|---|---|---|---|",
+        f"| {' | '.join(map(_number, numbers))} | {len(records)} | {outcome['seconds']:.1f} | {steady:.2f} |",
+        "",
+    ]
     for heading, name, text in pictures:
         lines += [f"## {heading}", "", text, "", f"![{heading}]({name})", ""]
     lines += ["## Epoch by epoch", "", "| epoch | loss | accuracy | test loss | test accuracy | seconds |"]
     lines += ["|---|---|---|---|---|---|"]
-    lines += [
-        f"| {r['epoch']} | {r['loss']:.4f} | {r['accuracy']:.4f} | {r['val_loss']:.4f} "
-        f"| {r['val_accuracy']:.4f} | {r['seconds']:.2f} |"
-        for r in records
-    ]
+    columns = ("loss", "accuracy", "val_loss", "val_accuracy")
+    for record in records:
+        cells = [_number(record.get(column)) for column in columns]
+        lines.append(f"| {record['epoch']} | {' | '.join(cells)} | {record['seconds']:.2f} |")
     lines += [
         "",
         "Configuration, versions and device are in `config.json`, the weights in `params.safetensors`.",
         "",
     ]
     return lines
+
+
+def _number(value: float | None) -> str:
+    """Four digits, or nothing for an epoch that was cut short before its test."""
+    return "" if value is None else f"{value:.4f}"
 
 
 def _command(experiment: Classifier, config: TrainingConfig) -> str:

@@ -215,6 +215,7 @@ def _page(lines: list[str], folders: list[RunFolder]) -> str:
 def _machine(config: dict[str, Any]) -> str:
     device, versions, machine = config["device"], config["versions"], config["machine"]
     return (
-        f"{device['kind']} ({machine['processors']} processors, {machine['system']}), "
+        f"{device['platform']}{'' if device['platform'] == 'cpu' else ' ' + device['kind']} "
+        f"({machine['processor']}, {machine['processors']} processors, {machine['system']}), "
         f"Python {versions['python']}, jax {versions['jax']}, jaxlib {versions['jaxlib']}"
     )

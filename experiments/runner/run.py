@@ -36,7 +36,7 @@ def carry_out(
     import jax
 
     from experiments.runner.report import write_report
-    from jaxnn import inspect
+    from jaxnn import inspect, train
 
     enable_compilation_cache()
     data = experiment.data(config)
@@ -53,12 +53,15 @@ def carry_out(
     seconds = time.perf_counter() - start
 
     folder.save_weights(result.params, result.state)
-    records = result.history.records
+    test = {"loss": result.history.last.get("val_loss"), "accuracy": result.history.last.get("val_accuracy")}
+    if None in test.values():  # the last epoch was cut short, before its test
+        objective, pictures = experiment.objective(config), (data.x_test, data.y_test)
+        test = train.evaluate(objective, result.params, result.state, pictures)
     outcome = {
         "stopped": result.stopped,
-        "epochs": len(records),
-        "test_loss": records[-1]["val_loss"] if records else None,
-        "test_accuracy": records[-1]["val_accuracy"] if records else None,
+        "epochs": len(result.history.records),
+        "test_loss": test["loss"],
+        "test_accuracy": test["accuracy"],
         "seconds": seconds,
     }
     write_report(experiment, config, folder, data, result, outcome)
@@ -68,11 +71,10 @@ def carry_out(
 
 def _tell(folder: RunFolder, outcome: dict[str, Any]) -> int:
     epochs, stopped = outcome["epochs"], outcome["stopped"]
-    if epochs:
-        print(
-            f"test accuracy {outcome['test_accuracy']:.4f}, test loss {outcome['test_loss']:.4f} nats "
-            f"after {epochs} epoch{'s' if epochs > 1 else ''} in {outcome['seconds']:.1f} s"
-        )
+    print(
+        f"test accuracy {outcome['test_accuracy']:.4f}, test loss {outcome['test_loss']:.4f} nats "
+        f"after {epochs} epoch{'s' if epochs > 1 else ''} in {outcome['seconds']:.1f} s"
+    )
     if stopped:
         print(
             f"stopped ({stopped}); the history so far and the last weights are in {folder.path}",
