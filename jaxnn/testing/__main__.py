@@ -1,6 +1,7 @@
 """``python -m jaxnn.testing module:layer`` prints the verdict of every law on a layer."""
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -29,8 +30,10 @@ def find(path: str) -> Any:
         raise ValueError(f"no module {error.name!r}; run from the folder that holds it") from error
     for part in name.split("."):
         if not hasattr(found, part):
-            known = ", ".join(n for n in vars(found) if not n.startswith("_"))
-            raise ValueError(f"{module} has no {part!r}; it has {known}")
+            close = difflib.get_close_matches(part, dir(found), n=3)
+            raise ValueError(
+                f"{module} has no {part!r}" + (f"; did you mean {' or '.join(close)}?" if close else "")
+            )
         found = getattr(found, part)
     return found
 

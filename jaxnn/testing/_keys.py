@@ -35,17 +35,17 @@ class KeyLog:
         data = np.asarray(jax.random.key_data(keys)) if is_key(keys) else np.asarray(keys)
         return [row.tobytes() for row in data.reshape(-1, data.shape[-1])]
 
-    def record(self, equation: Any, inputs: Sequence[Any]) -> None:
+    def record(self, equation: Any, inputs: Sequence[Callable[[], Any]]) -> None:
         """Note what one equation does with its key."""
         name = equation.primitive.name
         if name in _DRAWS:
-            for key in self._each(inputs[0]):
+            for key in self._each(inputs[0]()):
                 self.draws[key] += 1
                 self.sources.setdefault(key, f"{name}{list(np.shape(equation.outvars[-1].aval))}")
         elif name == "threefry2x32":
-            self.draws[np.stack([np.asarray(i).ravel()[0] for i in inputs[:2]]).tobytes()] += 1
+            self.draws[np.stack([np.asarray(i()).ravel()[0] for i in inputs[:2]]).tobytes()] += 1
         elif name in _DERIVES:
-            self.derived.update(self._each(inputs[0]))
+            self.derived.update(self._each(inputs[0]()))
 
     def problems(self) -> list[str]:
         """One line for each key that is used twice."""
@@ -60,34 +60,68 @@ class KeyLog:
         return lines
 
 
-def interpret(jaxpr: Any, consts: Sequence[Any], values: Sequence[Any], log: KeyLog) -> list[Any]:
-    """Evaluate a jaxpr one equation at a time, logging its keys; loops run in Python."""
-    known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *values], strict=True))
+class _Later:
+    """Values that are computed when a key or a branch asks for them, and never otherwise."""
+
+    def __init__(self, compute: Callable[[], Sequence[Any]]) -> None:
+        self.compute, self.values = compute, None
+
+    def part(self, index: int) -> Callable[[], Any]:
+        """One of the values, not yet computed."""
+
+        def force() -> Any:
+            if self.values is None:
+                self.values = self.compute()
+            return self.values[index]
+
+        return force
+
+
+Thunk = Callable[[], Any]
+
+
+def _given(values: Sequence[Any]) -> list[Thunk]:
+    return [lambda value=value: value for value in values]
+
+
+def interpret(jaxpr: Any, consts: Sequence[Any], inputs: Sequence[Thunk], log: KeyLog) -> list[Thunk]:
+    """Walk a jaxpr one equation at a time, logging its keys; loops that draw run in Python."""
+    known: dict[Any, Thunk] = dict(
+        zip([*jaxpr.constvars, *jaxpr.invars], [*_given(consts), *inputs], strict=True)
+    )
+
+    def read(variable: Any) -> Thunk:
+        return (lambda: variable.val) if isinstance(variable, jex.Literal) else known[variable]
+
     for equation in jaxpr.eqns:
-        inputs = [v.val if isinstance(v, jex.Literal) else known[v] for v in equation.invars]
-        log.record(equation, inputs)
-        known.update(zip(equation.outvars, _apply(equation, inputs, log), strict=True))
-    return [v.val if isinstance(v, jex.Literal) else known[v] for v in jaxpr.outvars]
+        thunks = [read(v) for v in equation.invars]
+        log.record(equation, thunks)
+        known.update(zip(equation.outvars, _apply(equation, thunks, log), strict=True))
+    return [read(v) for v in jaxpr.outvars]
 
 
-def _apply(equation: Any, inputs: list[Any], log: KeyLog) -> Sequence[Any]:
+def _apply(equation: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
     name, params = equation.primitive.name, equation.params
     if name in _CALLS:
         closed = next(params[k] for k in ("call_jaxpr", "fun_jaxpr", "jaxpr") if k in params)
-        if not _draws(closed.jaxpr):
-            return jax.jit(jex.jaxpr_as_fun(closed))(*inputs)
-        return interpret(closed.jaxpr, closed.consts, inputs, log)
+        if _draws(closed.jaxpr):
+            return interpret(closed.jaxpr, closed.consts, inputs, log)
     if name in ("remat", "remat2", "checkpoint"):
         return interpret(params["jaxpr"], (), inputs, log)
     if name == "scan" and _draws(params["jaxpr"].jaxpr):
         return _scan(params, inputs, log)
     if name == "cond" and any(_draws(branch.jaxpr) for branch in params["branches"]):
-        branch = params["branches"][int(np.clip(int(inputs[0]), 0, len(params["branches"]) - 1))]
+        branch = params["branches"][int(np.clip(int(inputs[0]()), 0, len(params["branches"]) - 1))]
         return interpret(branch.jaxpr, branch.consts, inputs[1:], log)
     if name == "while" and _draws(params["body_jaxpr"].jaxpr):
         return _while(params, inputs, log)
-    outputs = equation.primitive.bind(*inputs, **params)
-    return outputs if equation.primitive.multiple_results else [outputs]
+
+    def compute() -> Sequence[Any]:
+        outputs = equation.primitive.bind(*(thunk() for thunk in inputs), **params)
+        return outputs if equation.primitive.multiple_results else [outputs]
+
+    later = _Later(compute)
+    return [later.part(index) for index in range(len(equation.outvars))]
 
 
 def _draws(jaxpr: Any) -> bool:
@@ -108,26 +142,28 @@ def draws_random_numbers(function: Callable[..., Any], *arguments: Any) -> bool:
     return _contains(jax.make_jaxpr(function)(*arguments).jaxpr, (*_DRAWS, "threefry2x32"))
 
 
-def _scan(params: Any, inputs: list[Any], log: KeyLog) -> list[Any]:
+def _scan(params: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
     consts, carries, body = params["num_consts"], params["num_carry"], params["jaxpr"]
     fixed, carry, xs = inputs[:consts], inputs[consts : consts + carries], inputs[consts + carries :]
-    collected: list[list[Any]] = []
+    collected: list[list[Thunk]] = []
     steps = range(params["length"])
     for step in reversed(steps) if params["reverse"] else steps:
-        outputs = interpret(body.jaxpr, body.consts, [*fixed, *carry, *(x[step] for x in xs)], log)
+        rows = [lambda x=x, step=step: x()[step] for x in xs]
+        outputs = interpret(body.jaxpr, body.consts, [*fixed, *carry, *rows], log)
         carry = outputs[:carries]
         collected.append(outputs[carries:])
     if params["reverse"]:
         collected.reverse()
-    return [*carry, *(jnp.stack(ys) for ys in zip(*collected, strict=True))]
+    stacked = [lambda ys=ys: jnp.stack([y() for y in ys]) for ys in zip(*collected, strict=True)]
+    return [*carry, *stacked]
 
 
-def _while(params: Any, inputs: list[Any], log: KeyLog) -> list[Any]:
+def _while(params: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
     n_cond, n_body = params["cond_nconsts"], params["body_nconsts"]
     cond, body = params["cond_jaxpr"], params["body_jaxpr"]
     cond_consts, body_consts = inputs[:n_cond], inputs[n_cond : n_cond + n_body]
     carry = inputs[n_cond + n_body :]
-    while bool(interpret(cond.jaxpr, cond.consts, [*cond_consts, *carry], log)[0]):
+    while bool(interpret(cond.jaxpr, cond.consts, [*cond_consts, *carry], log)[0]()):
         carry = interpret(body.jaxpr, body.consts, [*body_consts, *carry], log)
     return carry
 
@@ -136,7 +172,7 @@ def check_keys(name: str, function: Callable[..., Any], *arguments: Any) -> list
     """No key is drawn from twice, and none is both drawn from and split or folded."""
     closed = jax.make_jaxpr(function)(*arguments)
     log = KeyLog()
-    interpret(closed.jaxpr, closed.consts, jax.tree.leaves(arguments), log)
+    interpret(closed.jaxpr, closed.consts, _given(jax.tree.leaves(arguments)), log)
     problems = log.problems()
     if problems:
         return [failed(name, "\n".join(problems))]

@@ -12,6 +12,7 @@ from jaxnn.testing._errors import check_bad_inputs
 from jaxnn.testing._facts import Call, check_facts
 from jaxnn.testing._finite_difference import check_finite_difference
 from jaxnn.testing._linear import check_dot_product, check_linearity, has_custom_vjp
+from jaxnn.testing._masks import check_masks
 from jaxnn.testing._points import check_points
 from jaxnn.testing._precision import check_dtype_kept, check_precision
 from jaxnn.testing._program import is_float
@@ -45,6 +46,7 @@ class Options:
     cross_batch: bool
     unbiased: bool | None
     hard_points: Mapping[str, Any] | None
+    mask: Any
     bad_inputs: Sequence[Any]
     dtypes: Sequence[Any]
     lanes: Sequence[str]
@@ -161,6 +163,11 @@ def _points(recorder: Recorder, subject: Subject, options: Options, rng: np.rand
     )
 
 
+def _masks(recorder: Recorder, subject: Subject, options: Options, _rng: np.random.Generator) -> None:
+    if options.mask is not None:
+        recorder.run("masks", lambda: check_masks(subject, options.mask, options.seed))
+
+
 def _errors(recorder: Recorder, subject: Subject, options: Options, _rng: np.random.Generator) -> None:
     recorder.run("bad inputs", lambda: check_bad_inputs(subject, options.bad_inputs))
 
@@ -174,6 +181,7 @@ _LANES = {
     "dtypes": _dtypes,
     "keys": _keys,
     "points": _points,
+    "masks": _masks,
     "errors": _errors,
 }
 LANES = tuple(_LANES)

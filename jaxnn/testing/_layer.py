@@ -29,6 +29,7 @@ def check_layer(
     cross_batch: bool = False,
     unbiased: bool | None = None,
     hard_points: Mapping[str, Any] | None = None,
+    mask: Any = None,
     bad_inputs: Sequence[Any] = (),
     dtypes: Sequence[Any] = (jnp.float32, jnp.bfloat16),
     lanes: Sequence[str] = LANES,
@@ -55,6 +56,8 @@ def check_layer(
         unbiased: whether the mean over keys equals evaluation; by default asked of noise layers.
         hard_points: inputs where the gradient is delicate, by name; ``{}`` for none; by default zeros, ties,
             constant rows and large values.
+        mask: boolean ``[batch, time]`` for a layer that honours padding: ``nn.Masked`` inputs are checked
+            too; ``"raises"`` for one that must refuse them.
         bad_inputs: inputs that must raise ``ValueError`` or ``TypeError`` with the layer's name.
         dtypes: dtypes other than float64 to check.
         lanes: which groups of laws to check, of ``jaxnn.testing.LANES``.
@@ -84,17 +87,18 @@ def check_layer(
     start = time.perf_counter()
     report = Report(layer.name, call=f"check_layer({layer.name}, x, seed={seed}")
     options = Options(
-        seed,
-        oracle,
-        facts or {},
-        live,
-        depends,
-        cross_batch,
-        unbiased,
-        hard_points,
-        bad_inputs,
-        dtypes,
-        lanes,
+        seed=seed,
+        oracle=oracle,
+        facts=facts or {},
+        live=live,
+        depends=depends,
+        cross_batch=cross_batch,
+        unbiased=unbiased,
+        hard_points=hard_points,
+        mask=mask,
+        bad_inputs=bad_inputs,
+        dtypes=dtypes,
+        lanes=lanes,
     )
     seen = None
     for mode in modes:

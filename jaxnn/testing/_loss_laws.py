@@ -118,7 +118,7 @@ def check_shapes(loss: Loss, keeps_rows: bool) -> list[Verdict]:
 
 
 def check_dtype(loss: Loss, dtype: Any, seed: int) -> list[Verdict]:
-    """Values in the outputs' dtype or float32, and low precision against float64 at the same rounded inputs."""
+    """Values keep the dtype or widen to float32; low precision equals float64 at the same rounded inputs."""
     arguments = (loss.outputs, loss.targets) if loss.mask is None else (loss.outputs, loss.targets, loss.mask)
     names = ("outputs", "targets", "mask")[: len(arguments)]
 
@@ -161,9 +161,8 @@ def check_permutation(loss: Loss) -> list[Verdict]:
     else:
         return []
     base, moved = loss(loss.outputs, loss.targets), loss(loss.outputs[..., order], targets)
-    return _same(
-        "permutation of the last axis", moved, base, "permuting outputs and targets alike changes the loss"
-    )
+    text = "permuting outputs and targets alike changes the loss"
+    return _same("permutation of the last axis", moved, base, text)
 
 
 def check_convex(loss: Loss) -> list[Verdict]:

@@ -8,18 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.testing._optimizer_laws import compare
+from jaxnn.testing._program import compiled
 from jaxnn.testing._report import Verdict, failed, passed
-from jaxnn.testing._rule import Rule, arrays
+from jaxnn.testing._rule import STEPS, Rule, arrays
 from jaxnn.testing._tolerance import tolerance
-
-_STEPS = 4
 
 
 def check_composition(rule: Rule) -> list[Verdict]:
     """``optax.chain``, ``masked`` and ``MultiSteps`` around the rule do what they say."""
     import optax
 
-    gradients, allowed = rule.gradients(_STEPS), tolerance(np.float64, "reduction")
+    gradients, allowed = rule.gradients(STEPS), tolerance(np.float64, "reduction")
     plain, _ = rule.trajectory(rule.params, gradients)
 
     def around(transform: Any, gradients: Any) -> Any:
@@ -34,7 +33,8 @@ def check_composition(rule: Rule) -> list[Verdict]:
     gathered = around(optax.MultiSteps(rule.transform, 2), doubled)
     every = jax.tree.map(lambda u: u[1::2], gathered)
     text = "each gradient given twice under optax.MultiSteps(2) differs from each given once"
-    verdicts += compare(rule, "optax.MultiSteps", every, plain, allowed, text)
+    # MultiSteps gathers gradients in float32 whatever theirs is.
+    verdicts += compare(rule, "optax.MultiSteps", every, plain, 1e-6, text)
 
     flags = [index == 0 for index in range(len(rule.paths))]
     mask = jax.tree.structure(rule.params).unflatten(flags)
@@ -48,7 +48,7 @@ def check_rate(rule: Rule, factory: Any, rate: float) -> list[Verdict]:
     """A factory takes traced and injected rates; concrete negative and ``nan`` rates raise ``ValueError``."""
     import optax
 
-    gradients, allowed = rule.gradients(_STEPS), tolerance(np.float64, "reduction")
+    gradients, allowed = rule.gradients(STEPS), tolerance(np.float64, "reduction")
     plain, _ = rule.trajectory(rule.params, gradients)
     injected = Rule(optax.inject_hyperparams(factory)(learning_rate=rate), rule.params, rule.seed)
     text = "optax.inject_hyperparams changes the updates"
@@ -65,7 +65,7 @@ def check_rate(rule: Rule, factory: Any, rate: float) -> list[Verdict]:
         first = jax.tree.map(lambda g: jnp.asarray(g[0]), gradients)
         params = jax.tree.map(jnp.asarray, rule.params)
         rates = jnp.asarray([rate, 0.5 * rate])
-        mapped = jax.jit(jax.vmap(updates, in_axes=(0, None, None)))(rates, params, first)
+        mapped = compiled(jax.vmap(updates, in_axes=(0, None, None)))(rates, params, first)
     same = jax.tree.map(lambda u: np.asarray(u[0]), mapped)
     once = jax.tree.map(lambda u: u[0], plain)
     verdicts += compare(

@@ -19,6 +19,10 @@ def add(params: Any, updates: Any) -> Any:
     return jax.tree.map(lambda p, u: (p + u).astype(p.dtype), params, updates)
 
 
+# One length for nearly all trajectories, so that each precision is compiled once.
+STEPS = 6
+
+
 @dataclass
 class Rule:
     """A transformation with parameters and a stream of gradients.
@@ -65,6 +69,15 @@ class Rule:
             run = self._runs.setdefault(name, compiled(self._scan))
             updates, params, _ = run(_cast(params, dtype), _cast(gradients, dtype))
             return jax.tree.map(np.asarray, (updates, params))
+
+    def step(self, params: Any, state: Any, gradients: Any) -> Any:
+        """One update, applied."""
+        updates, state = self.transform.update(gradients, state, params)
+        return add(params, updates), state
+
+    def first_gradients(self, dtype: Any = np.float32) -> Any:
+        """The first gradients of the stream, on the device."""
+        return jax.tree.map(lambda g: jnp.asarray(g[0], dtype), self.gradients(STEPS))
 
     def single(self, dtype: Any = np.float32) -> tuple[Any, Any]:
         """Device parameters and their fresh state."""

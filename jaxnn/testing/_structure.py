@@ -16,7 +16,13 @@ Specs = list[tuple[str, Any]]
 def specs_of(tree: Any, name: str) -> Specs:
     """Path and abstract value (shape, dtype, weak type) of every leaf."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return [(name + jax.tree_util.keystr(path), jax.typeof(leaf)) for path, leaf in leaves]
+    return [
+        (
+            name + jax.tree_util.keystr(path),
+            leaf if isinstance(leaf, jax.ShapeDtypeStruct) else jax.typeof(leaf),
+        )
+        for path, leaf in leaves
+    ]
 
 
 def _text(spec: Any) -> str:

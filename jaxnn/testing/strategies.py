@@ -1,7 +1,7 @@
-"""Hypothesis strategies for JAX code: shapes, dtypes, arrays with hard points, masks, parameter trees, layers.
+"""Hypothesis strategies for JAX: shapes, dtypes, arrays with hard points, masks, parameter trees, layers.
 
-Shapes come from a short fixed list, so that one compilation serves many examples; arrays are drawn as a seed, a
-scale and a kind of point, which is what shrinks.
+Shapes come from a short fixed list, so that one compilation serves many examples; arrays are drawn as a seed,
+a scale and a kind of point, which is what shrinks.
 """
 
 from collections.abc import Callable, Sequence
