@@ -55,6 +55,8 @@ def stateless(
 
     def init_layer(key: Any, x: PyTree) -> tuple[Params, State]:
         check_key(name, key)
+        if masked == "raise":
+            refuse_masked(name, x)
         if init is None:
             return {}, {}
         params = init(key, x.value if masked == "pointwise" and isinstance(x, Masked) else x)
@@ -96,6 +98,9 @@ def lift(layer: Any) -> Layer:
     if not callable(layer):
         raise TypeError(f"expected a Layer or a function of one array, got {describe(layer)}")
     name = _callable_name(layer)
+    ours = str(getattr(layer, "__module__", "")).startswith(("jaxnn.layers", "jaxnn.compose"))
+    if ours and not layer.__name__.startswith("_"):
+        raise TypeError(f"{name} is a factory of layers and was not called; write {name}(...)")
 
     def apply(params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False) -> Any:
         del params, key, train
@@ -109,7 +114,7 @@ def lift(layer: Any) -> Layer:
 def _called(name: str, function: Callable[[Any], Any], x: PyTree) -> PyTree:
     y = function(x)
     if isinstance(y, Layer | Cell):
-        raise TypeError(f"{name} is a factory of layers and was not called; write {name}(...) in the model")
+        raise TypeError(f"{name} is a factory of layers and was not called; write {name}(...)")
     return y
 
 

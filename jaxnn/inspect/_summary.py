@@ -116,12 +116,12 @@ def summary(model: Layer, x: Any, *, train: bool = False) -> Summary:
         >>> model = nn.chain(nn.dense(3), jax.nn.relu)
         >>> print(inspect.summary(model, jax.ShapeDtypeStruct((1, 2), jnp.float32)))
         Model: chain   input: float32[1, 2]
-        ──────────────────────────────────────────────────────
+        ───────────────────────────────────────────────────
         Layer    Kind   Output         Params  State  FLOPs
-        ──────────────────────────────────────────────────────
+        ───────────────────────────────────────────────────
         dense_0  dense  float32[1, 3]       9      0     15
         relu_0   relu   float32[1, 3]       0      0      3
-        ──────────────────────────────────────────────────────
+        ───────────────────────────────────────────────────
         Total params: 9
         Trainable params: 9 (36 B)
         Non-trainable params (state): 0

@@ -24,8 +24,9 @@ def squared_error(outputs: Any, targets: Any) -> Any:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> float(squared_error(jnp.array([4.59, 9.2, 4.79, 9.4]), jnp.array([2.0, 3, 4, 5])).round(4))
-        16.283
+        >>> error = squared_error(jnp.array([4.59, 9.2, 4.79, 9.4]), jnp.array([2.0, 3, 4, 5]))
+        >>> print(f"{error:.4f}")
+        16.2830
     """
     return jnp.mean(_squares("squared_error", outputs, targets), -1)
 
@@ -45,7 +46,8 @@ def half_squared_error(outputs: Any, targets: Any) -> Any:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> float(half_squared_error(jnp.array([4.59, 9.2, 4.79, 9.4]), jnp.array([2.0, 3, 4, 5])).round(4))
+        >>> error = half_squared_error(jnp.array([4.59, 9.2, 4.79, 9.4]), jnp.array([2.0, 3, 4, 5]))
+        >>> print(f"{error:.4f}")
         32.5661
     """
     return jnp.sum(_squares("half_squared_error", outputs, targets), -1) / 2

@@ -1,5 +1,6 @@
 """Data as ``fit`` takes it: split, weighted, checked, placed on the device."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -65,16 +66,20 @@ def _table(class_weight: Any, largest: int) -> np.ndarray:
     return table
 
 
-def batches_of(data: Iterable[Any], epochs: int) -> Iterator[Iterable[Any]]:
-    """Yield the iterable of each epoch.
-
-    Raises:
-        ValueError: an iterator, which can be read only once, was given for several epochs.
-    """
+def check_rereadable(data: Iterable[Any], epochs: int) -> None:
+    """Raise if an iterator, which can be read only once, was given for several epochs."""
     if epochs > 1 and isinstance(data, Iterator):
         raise ValueError(
-            f"fit: an iterator can be read once, but epochs={epochs}; pass a list, or an object whose __iter__ "
-            "starts afresh"
+            f"fit: an iterator can be read once, but epochs={epochs}; pass a list, or an object whose "
+            "__iter__ starts afresh"
         )
-    for _ in range(epochs):
-        yield data
+
+
+def first_batch(data: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
+    """Return the first batch and an iterable that still holds it."""
+    batches = iter(data)
+    try:
+        first = next(batches)
+    except StopIteration:
+        raise ValueError("fit: there are no batches in the data; pass at least one") from None
+    return placed(first), itertools.chain([first], batches) if isinstance(data, Iterator) else data

@@ -1,6 +1,7 @@
 """Numbers and outputs of a trained model, batch by batch."""
 
 import functools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -115,6 +116,5 @@ def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int 
 
 def is_batches(data: Any) -> bool:
     """Whether ``data`` is an iterable of batches rather than a pytree of arrays."""
-    if isinstance(data, tuple | dict) or hasattr(data, "shape"):
-        return False
-    return jax.tree.structure(data) == jax.tree.structure(0) or isinstance(data, list)
+    trees = isinstance(data, tuple | Mapping) or hasattr(data, "shape")
+    return not trees and isinstance(data, Iterable)

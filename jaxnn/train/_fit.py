@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from jaxnn.core import check_key, positive_int
-from jaxnn.train._data import batches_of, placed, split_validation, weigh_classes
+from jaxnn.train._data import check_rereadable, first_batch, placed, split_validation, weigh_classes
 from jaxnn.train._early_stopping import Policy
 from jaxnn.train._epoch import check_batch_size, compile_epoch, epoch_order, examples, steps_per_epoch
 from jaxnn.train._evaluate import is_batches, make_evaluate
@@ -119,10 +119,15 @@ def fit(
     listeners = [_listener(callback) for callback in callbacks]
     data, validation = _prepared(data, validation, validation_split, class_weight)
     batched = is_batches(data)
-    if not batched:
+    if batched:
+        check_rereadable(data, epochs)
+    else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
     if train_state is None:
-        sample = placed(next(iter(data))) if batched else jax.tree.map(lambda x: x[:1], data)
+        if batched:
+            sample, data = first_batch(data)
+        else:
+            sample = jax.tree.map(lambda x: x[:1], data)
         train_state = TrainState.create(objective, optimizer, key, sample, ema=ema is not None)
     train_state = jax.tree.map(jnp.copy, train_state)
     if objective.check is not None:
@@ -282,7 +287,7 @@ def _epochs_of_batches(
 
         return run
 
-    return (runner(batches) for batches in batches_of(data, epochs))
+    return (runner(data) for _ in range(epochs))
 
 
 def _non_finite(loss: float, epoch: int, step: int) -> str:

@@ -1,0 +1,83 @@
+"""Losses: closed forms, hard points, and the numbers that the courses print."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnn import losses, metrics
+
+INF = jnp.inf
+HARD = {
+    "right by far": ([1e4, -1e4, 0.0], 0, 0.0, [0.0, 0.0, 0.0]),
+    "wrong by far": ([1e4, -1e4, 0.0], 1, 2e4, [1.0, -1.0, 0.0]),
+    "equal": ([0.0] * 10, 3, 2.302585, [0.1] * 3 + [-0.9] + [0.1] * 6),
+    "impossible class": ([0.0, -INF], 0, 0.0, [0.0, 0.0]),
+    "one class": ([5.0], 0, 0.0, [0.0]),
+}
+
+
+@pytest.mark.parametrize("form", ["integer", "one-hot"])
+@pytest.mark.parametrize("name", HARD)
+def test_cross_entropy_at_hard_points(name: str, form: str) -> None:
+    logits, label, value, gradient = HARD[name]
+    labels = jnp.asarray(label) if form == "integer" else jax.nn.one_hot(label, len(logits))
+    found, slope = jax.value_and_grad(losses.cross_entropy)(jnp.array(logits), labels)
+    np.testing.assert_allclose(found, value, rtol=1e-6)
+    np.testing.assert_allclose(slope, gradient, atol=1e-6)
+
+
+def test_label_on_an_impossible_class_costs_infinity() -> None:
+    assert losses.cross_entropy(jnp.array([0.0, -INF]), jnp.asarray(1)) == INF
+
+
+@pytest.mark.parametrize(
+    ("logit", "label", "value", "gradient"),
+    [(1e4, 0.0, 1e4, 1.0), (-1e4, 1.0, 1e4, -1.0), (1e4, 1.0, 0.0, 0.0), (-1e4, 0.0, 0.0, 0.0)]
+    + [(INF, 1.0, 0.0, 0.0), (-INF, 0.0, 0.0, 0.0), (0.0, 0.5, math.log(2), 0.0), (0.0, 1.0, math.log(2), -0.5)],
+)
+def test_binary_cross_entropy_at_hard_points(logit, label, value, gradient) -> None:
+    run = jax.value_and_grad(lambda z: losses.binary_cross_entropy(z, jnp.array([label])))
+    found, slope = run(jnp.array([logit]))
+    np.testing.assert_allclose(found, value, rtol=1e-6)
+    np.testing.assert_allclose(slope, [gradient], atol=1e-7)
+
+
+def test_course_values() -> None:
+    y = jnp.array([0.01, 0.23, 0.76])
+    np.testing.assert_allclose(losses.cross_entropy(jnp.log(y), jnp.asarray(2)), 0.2744368457, rtol=1e-6)
+    two = jnp.log(jnp.array([0.3, 0.7]))
+    np.testing.assert_allclose(losses.cross_entropy(two, jnp.array([1.0, 0.0])), 1.2039728043, rtol=1e-6)
+    out, want = jnp.array([4.59, 9.2, 4.79, 9.4]), jnp.array([2.0, 3, 4, 5])
+    np.testing.assert_allclose(losses.half_squared_error(out, want), 32.5661, rtol=1e-6)
+    np.testing.assert_allclose(losses.squared_error(out, want), 16.28305, rtol=1e-6)
+    np.testing.assert_allclose(losses.binary_cross_entropy(jnp.array([6.78]), jnp.array([1])), 0.0011356298, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+def test_losses_are_float32_at_least(dtype) -> None:
+    x = jnp.ones((3, 4), dtype)
+    for loss in (losses.cross_entropy, losses.binary_cross_entropy, losses.squared_error):
+        assert loss(x, jnp.full_like(x, 0.25)).dtype == jnp.float32
+    assert losses.cross_entropy(x, jnp.zeros(3, jnp.int32)).shape == (3,)
+
+
+def test_accuracy_merges_exactly() -> None:
+    logits = jax.random.normal(jax.random.key(0), (10, 3))
+    labels = jnp.arange(10) % 3
+    whole = metrics.accuracy(logits, labels)
+    parts = metrics.merge(metrics.accuracy(logits[:7], labels[:7]), metrics.accuracy(logits[7:], labels[7:]))
+    assert whole.compute() == parts.compute() == (logits.argmax(-1) == labels).mean()
+    weights = jnp.where(jnp.arange(10) < 4, 1.0, 0.0)
+    np.testing.assert_allclose(
+        metrics.accuracy(logits, labels, weights).compute(), metrics.accuracy(logits[:4], labels[:4]).compute()
+    )
+    one_hot = metrics.accuracy(logits, jax.nn.one_hot(labels, 3))
+    assert one_hot.compute() == whole.compute()
+
+
+def test_empty_and_fully_masked_means_are_zero() -> None:
+    assert metrics.Mean.of(jnp.zeros((0,))).compute() == 0
+    assert metrics.Mean.of(jnp.array([jnp.nan]), jnp.array([0.0])).compute() == 0

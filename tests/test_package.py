@@ -1,0 +1,112 @@
+"""The house: light imports that go one way, an API that the docs name, examples that run."""
+
+import ast
+import doctest
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import jaxnn
+
+ROOT = Path(jaxnn.__file__).parent
+MODULES = sorted(
+    info.name
+    for info in pkgutil.walk_packages([str(ROOT)], "jaxnn.")
+    if not info.name.endswith("__main__")
+)
+ROOMS = {
+    "core": set(),
+    "ops": set(),
+    "layers": {"core", "ops"},
+    "compose": {"core", "ops", "layers"},
+    "losses": {"core"},
+    "metrics": {"core"},
+    "optim": set(),
+    "train": {"core", "losses", "metrics"},
+    "inspect": {"core", "compose"},
+    "interop": {"core"},
+    "testing": {"core"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Names of jaxnn's rooms that a file imports."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("jaxnn"):
+            parts = node.module.split(".")
+            rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            rooms |= {name.name.split(".")[1] for name in node.names if name.name.startswith("jaxnn.")}
+    return rooms
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_go_one_way(room: str) -> None:
+    allowed = ROOMS[room] | {room}
+    wrong = {
+        f"{path.relative_to(ROOT)} imports {other}"
+        for path in (ROOT / room).rglob("*.py")
+        for other in imported(path) & (set(ROOMS) - allowed)
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings_run(module: str) -> None:
+    found = importlib.import_module(module)
+    result = doctest.testmod(found, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+def run_python(code: str) -> str:
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+
+
+def test_importing_jaxnn_is_light() -> None:
+    heavy = ("flax", "orbax", "matplotlib", "hypothesis", "chex", "sklearn", "optax", "rich", "scipy.stats")
+    found = run_python(
+        f"import sys, jaxnn; print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    assert found.strip() == "[]"
+
+
+def test_importing_jaxnn_does_no_work() -> None:
+    code = (
+        "import jax.numpy, time\n"
+        "start = time.perf_counter()\n"
+        "import jaxnn\n"
+        "print(time.perf_counter() - start)\n"
+        "from jax._src import xla_bridge\n"
+        "print(xla_bridge.backends_are_initialized())"
+    )
+    runs = []
+    for _ in range(3):
+        seconds, initialised = run_python(code).split()
+        runs.append(float(seconds))
+        assert initialised == "False"
+        time.sleep(0.1)
+    assert min(runs) < 0.15
+
+
+def test_every_public_function_has_a_docstring_with_an_example_or_shape() -> None:
+    missing = [
+        name
+        for name in dir(jaxnn)
+        if name[0].islower() and callable(getattr(jaxnn, name)) and ">>>" not in (getattr(jaxnn, name).__doc__ or "")
+    ]
+    assert missing == []
+
+
+def test_unknown_names_raise() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'dens'"):
+        _ = jaxnn.dens
