@@ -36,7 +36,7 @@ def curves(path: Path, title: str, records: Sequence[Mapping[str, Any]]) -> None
             axes.set(xlabel="epoch", title=label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.set_xlim(0.5, epochs[-1] + 0.5)
-            if name == "loss":
+            if name == "loss" and any(record[name] > 0 for record in records):
                 # Late epochs differ by little, and on a linear scale the first one would hide it.
                 axes.set_yscale("log")
                 axes.yaxis.set_major_formatter(ScalarFormatter())

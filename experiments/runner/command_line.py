@@ -34,16 +34,17 @@ def parse(command: type[T], args: Sequence[str], name: str, description: str = "
 
     if not {"-h", "--help"} & set(args):
         _check_options(args, _options(command), name)
-    errors = io.StringIO()
+    errors, text = io.StringIO(), description.replace("``", "`")
     settings = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     program = f"python -m experiments {name}"
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.cli(command, prog=program, args=list(args), description=description, config=settings)
+            return tyro.cli(command, prog=program, args=list(args), description=text, config=settings)
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise UsageError(f"{_first_paragraph(errors.getvalue())}; see {program} --help") from None
+        message = _message(errors.getvalue(), _required(command))
+        raise UsageError(f"{name}: {message}; see {program} --help") from None
 
 
 def _options(command: Any) -> set[str]:
@@ -76,16 +77,23 @@ def _check_options(args: Sequence[str], known: set[str], name: str) -> None:
         seen.add(canonical)
 
 
+def _required(command: Any) -> list[str]:
+    """The words that must be typed: fields without a default."""
+    fields = dataclasses.fields(command)
+    missing = dataclasses.MISSING
+    return [f.name.upper() for f in fields if f.default is missing and not dataclasses.is_dataclass(f.type)]
+
+
 def _listed(options: set[str]) -> str:
     return ", ".join(sorted(options)) or "none"
 
 
-def _first_paragraph(box: str) -> str:
-    """The message of tyro's box: its first paragraph, without the frame."""
+def _message(box: str, required: list[str]) -> str:
+    """The first paragraph of a box that tyro prints, without the frame and its names for the parts."""
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    message = []
-    for line in lines:
-        if set(line) <= {"─"}:
-            break
-        message.append(line)
-    return " ".join(message).rstrip(".") or "the command line is not understood"
+    end = next((index for index, line in enumerate(lines) if set(line) <= {"─"}), len(lines))
+    message = " ".join(lines[:end]).rstrip(".") or "not understood"
+    if message.startswith("Missing from"):
+        return f"expected {' '.join(required)}"
+    message = re.sub(r"^Error parsing \w+: ", "", message)
+    return re.sub(r"^Error parsing (--\S+): ", r"\1: ", message)

@@ -1,0 +1,166 @@
+"""Saving and loading parameter trees."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnn.interop import load_safetensors, save_safetensors
+
+TREE = {
+    "dense_0": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.zeros(3, np.float64)},
+    "odd": {
+        "transposed": np.arange(6, dtype=np.int64).reshape(2, 3).T,
+        "strided": np.arange(10, dtype=np.uint8)[::3],
+        "big_endian": np.arange(3, dtype=">f4"),
+        "scalar": np.float32(2.5).reshape(()),
+        "empty": np.zeros((0, 3), np.float16),
+        "flag": np.array([True, False]),
+        "complex": np.array([1 + 2j], np.complex64),
+    },
+}
+
+
+def test_round_trip_keeps_names_values_and_dtypes(tmp_path: Path) -> None:
+    path = tmp_path / "params.safetensors"
+    save_safetensors(path, TREE, {"made": "by hand"})
+    back = load_safetensors(path)
+    assert jax.tree.structure(back) == jax.tree.structure(TREE)
+    for expected, found in zip(jax.tree.leaves(TREE), jax.tree.leaves(back), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype.newbyteorder("=")
+        assert found.shape == expected.shape
+
+
+def test_jax_arrays_and_bfloat16(tmp_path: Path) -> None:
+    tree = {"a": jnp.arange(4, dtype=jnp.bfloat16), "b": jnp.float32(3.0)}
+    save_safetensors(tmp_path / "x", tree)
+    back = load_safetensors(tmp_path / "x")
+    assert back["a"].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(back["a"].astype(np.float32), [0, 1, 2, 3])
+    assert back["b"].shape == ()
+
+
+def test_names_on_disk_are_paths_joined_with_dots(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    save_safetensors(tmp_path / "x", {"tower": {"dense_0": {"kernel": np.ones((1, 1))}}}, {"tree": "params"})
+    with safe_open(tmp_path / "x", framework="numpy") as file:
+        assert list(file.keys()) == ["tower.dense_0.kernel"]
+        assert file.metadata() == {"tree": "params"}
+
+
+def test_an_empty_tree(tmp_path: Path) -> None:
+    save_safetensors(tmp_path / "x", {})
+    assert load_safetensors(tmp_path / "x") == {}
+
+
+@pytest.mark.parametrize(
+    ("tree", "error", "message"),
+    [
+        ({"a.b": np.ones(1)}, ValueError, "'a.b' below the root: expected a non-empty one without dots"),
+        ({"": np.ones(1)}, ValueError, "name '' below the root"),
+        ({"__metadata__": np.ones(1)}, ValueError, "the format's own"),
+        ({1: np.ones(1)}, TypeError, "names must be str, got 1"),
+        ({"a": {"b": {}}}, ValueError, "'b' below a is an empty dict"),
+        ({"a": [np.ones(1)]}, TypeError, "a: expected an array or a dict, got list"),
+        ({"a": {"rate": 1.0}}, TypeError, "a.rate: expected an array or a dict, got float"),
+        ({"s": np.array(["x"])}, TypeError, "the format has no dtype <U1"),
+        ({"c": np.ones(1, np.complex128)}, TypeError, "the format has no dtype complex128"),
+    ],
+)
+def test_what_cannot_be_stored_is_named_and_leaves_no_file(tmp_path: Path, tree, error, message) -> None:
+    with pytest.raises(error, match=message.replace("(", r"\(")):
+        save_safetensors(tmp_path / "x", tree)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="key: key<fry> has no plain values; store jax.random.key_data"):
+        save_safetensors(tmp_path / "x", {"key": jax.random.key(0)})
+
+
+def test_metadata_must_be_text(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"metadata must map str to str, got \('epochs', 3\)"):
+        save_safetensors(tmp_path / "x", {"a": np.ones(1)}, {"epochs": 3})  # pyright: ignore[reportArgumentType]
+
+
+def test_a_failed_save_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    save_safetensors(path, {"a": np.ones(2)})
+    with pytest.raises(TypeError):
+        save_safetensors(path, {"a": np.zeros(2), "b": "text"})
+    np.testing.assert_array_equal(load_safetensors(path)["a"], [1, 1])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_are_those_of_an_ordinary_file(tmp_path: Path) -> None:
+    save_safetensors(tmp_path / "x", {"a": np.ones(1)})
+    (tmp_path / "y").touch()
+    assert stat.S_IMODE(os.stat(tmp_path / "x").st_mode) == stat.S_IMODE(os.stat(tmp_path / "y").st_mode)
+
+
+def test_concurrent_writers_leave_one_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    writers = [
+        threading.Thread(target=save_safetensors, args=(path, {"a": np.full(10_000, float(number))}))
+        for number in range(8)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(set(load_safetensors(path)["a"])) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _whole(tmp_path: Path) -> bytes:
+    save_safetensors(tmp_path / "good", TREE)
+    return (tmp_path / "good").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: b"text",
+        lambda data: data[:40],
+        lambda data: data[:-3],
+        lambda data: data + b"more",
+        lambda data: b"\xff" * 8 + data[8:],
+        lambda data: data.replace(b'"F32"', b'"F99"'),
+    ],
+    ids=["empty", "text", "header cut", "values cut", "trailing bytes", "huge header", "unknown dtype"],
+)
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, damage) -> None:
+    (tmp_path / "bad").write_bytes(damage(_whole(tmp_path)))
+    with pytest.raises(ValueError, match="bad: not a whole safetensors file"):
+        load_safetensors(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("names", [["a", "a.b"], ["a.b", "a.b.c"]])
+def test_names_that_contradict_each_other(tmp_path: Path, names: list[str]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ones(1) for name in names}, tmp_path / "bad")
+    with pytest.raises(ValueError, match="bad: 'a.b(.c)?' lies below a name that is itself an array"):
+        load_safetensors(tmp_path / "bad")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="none: no such file"):
+        load_safetensors(tmp_path / "none")
+
+
+def test_importing_the_package_loads_no_format_library() -> None:
+    import subprocess
+    import sys
+
+    code = "import jaxnn.interop, sys; assert 'safetensors' not in sys.modules; print(dir(jaxnn.interop))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "save_safetensors" in out.stdout
