@@ -46,6 +46,7 @@ class Options:
     cross_batch: bool
     unbiased: bool | None
     hard_points: Mapping[str, Any] | None
+    precision_points: Mapping[str, Any]
     mask: Any
     bad_inputs: Sequence[Any]
     dtypes: Sequence[Any]
@@ -147,6 +148,17 @@ def _dtypes(recorder: Recorder, subject: Subject, options: Options, rng: np.rand
             recorder.run(f"{name} kept", lambda low=low: check_dtype_kept(low))
         if not subject.random:  # another dtype draws other numbers
             recorder.run(f"{name} = float64", lambda low=low: check_precision(program, low, point, rng))
+    for name, value in options.precision_points.items() if not subject.random else ():
+        single = subject.program(jnp.float32, statistics=jnp.float32)
+        moved = [
+            np.asarray(value, np.float64) if path == "x" else leaf
+            for path, leaf in zip(program.moving_paths, point, strict=True)
+        ]
+        label = f", {name}"
+        recorder.run(
+            f"float32 = float64{label}",
+            lambda low=single, at=moved, label=label: check_precision(program, low, at, rng, label),
+        )
 
 
 def _keys(recorder: Recorder, subject: Subject, options: Options, _rng: np.random.Generator) -> None:

@@ -29,6 +29,7 @@ def check_layer(
     cross_batch: bool = False,
     unbiased: bool | None = None,
     hard_points: Mapping[str, Any] | None = None,
+    precision_points: Mapping[str, Any] | None = None,
     mask: Any = None,
     bad_inputs: Sequence[Any] = (),
     dtypes: Sequence[Any] = (jnp.float32, jnp.bfloat16),
@@ -56,6 +57,8 @@ def check_layer(
         unbiased: whether the mean over keys equals evaluation; by default asked of noise layers.
         hard_points: inputs where the gradient is delicate, by name; ``{}`` for none; by default zeros, ties,
             constant rows and large values.
+        precision_points: further inputs at which float32 must agree with float64, by name: a large offset for
+            a layer that subtracts a mean, say.
         mask: boolean ``[batch, time]`` for a layer that honours padding: ``nn.Masked`` inputs are checked
             too; ``"raises"`` for one that must refuse them.
         bad_inputs: inputs that must raise ``ValueError`` or ``TypeError`` with the layer's name.
@@ -95,6 +98,7 @@ def check_layer(
         cross_batch=cross_batch,
         unbiased=unbiased,
         hard_points=hard_points,
+        precision_points=precision_points or {},
         mask=mask,
         bad_inputs=bad_inputs,
         dtypes=dtypes,

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.testing._program import Leaves, Program, compiled, direction
+from jaxnn.testing._program import Leaves, Program, direction
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import DOT_PRODUCT, norm, tolerance, worst_mismatch
 
@@ -48,7 +48,9 @@ def check_dot_product(program: Program, point: Leaves, rng: np.random.Generator)
 
     try:
         with program.precision:
-            pushed = compiled(push)(program.cast(point), program.cast(program.fixed), program.cast(tangent))
+            pushed = program.compiled("push", push)(
+                program.cast(point), program.cast(program.fixed), program.cast(tangent)
+            )
             pushed = [np.asarray(leaf) for leaf in pushed]
     except (TypeError, NotImplementedError, ValueError) as error:
         if has_custom_vjp(program.jaxpr().jaxpr):

@@ -41,6 +41,7 @@ def check_loss(
     convex: bool = False,
     one_hot: bool = True,
     keeps_rows: bool = True,
+    refuses_broadcast: bool = True,
     table: Sequence[HardPoint] = (),
     dtypes: Sequence[Any] = (jnp.float32, jnp.bfloat16),
     lanes: Sequence[str] = LOSS_LANES,
@@ -63,6 +64,7 @@ def check_loss(
         convex: whether the loss is convex in the outputs.
         one_hot: whether integer targets and their one-hot rows mean the same.
         keeps_rows: whether the loss reduces the last axis only.
+        refuses_broadcast: whether shapes that would broadcast, ``(N, 1)`` against ``(N,)``, must raise.
         table: rows of :class:`HardPoint`, with required values and gradients.
         dtypes: dtypes other than float64 to check; values keep them, or come back in float32.
         lanes: which groups of laws to check, of ``jaxnn.testing.LOSS_LANES``.
@@ -98,7 +100,7 @@ def check_loss(
             recorder.run(f"{jnp.dtype(dtype).name}", lambda dtype=dtype: check_dtype(made, dtype, seed))
     if "laws" in lanes:
         recorder.lane = "laws"
-        recorder.run("shapes", lambda: check_shapes(made, keeps_rows))
+        recorder.run("shapes", lambda: check_shapes(made, keeps_rows, refuses_broadcast))
         laws: list[tuple[bool, str, Callable[[], Any]]] = [
             (shift_invariant, "shift invariance", lambda: check_shift(made)),
             (permutation_invariant, "permutation of the last axis", lambda: check_permutation(made)),

@@ -98,7 +98,7 @@ def _same(name: str, actual: np.ndarray, expected: np.ndarray, text: str) -> lis
     return [passed(name, error, _CLOSE)]
 
 
-def check_shapes(loss: Loss, keeps_rows: bool) -> list[Verdict]:
+def check_shapes(loss: Loss, keeps_rows: bool, refuses_broadcast: bool) -> list[Verdict]:
     """Values have the shape of the outputs without their last axis; shapes that would broadcast raise."""
     verdicts = []
     shape = loss(loss.outputs, loss.targets).shape
@@ -106,6 +106,8 @@ def check_shapes(loss: Loss, keeps_rows: bool) -> list[Verdict]:
         name, expected = "reduces the last axis only", loss.outputs.shape[:-1]
         text = f"values have shape {list(shape)}, expected {list(expected)}"
         verdicts.append(passed(name) if shape == expected else failed(name, text))
+    if not refuses_broadcast:
+        return verdicts
     name, targets = "shapes that would broadcast raise", np.asarray(loss.targets)
     wrong = targets[..., None] if loss.indexed else targets[..., 0]
     outputs = loss.outputs if loss.indexed else loss.outputs[..., :1]
@@ -126,13 +128,12 @@ def check_dtype(loss: Loss, dtype: Any, seed: int) -> list[Verdict]:
         return loss.function(*values), ()
 
     double, low = (Program(split, arguments, names, (0,), d) for d in (np.float64, dtype))
-    wanted, name = (
-        np.promote_types(np.float32, jnp.dtype(dtype)),
-        f"{jnp.dtype(dtype).name} in, float32 or wider out",
-    )
-    spec = low.specs[0][0]
-    if spec.dtype != wanted or spec.weak_type:
-        return [failed(name, f"{jnp.dtype(dtype).name} outputs give {spec.dtype} values, expected {wanted}")]
+    given, spec = jnp.dtype(dtype), low.specs[0][0]
+    name = f"{given.name} kept or widened"
+    wide = np.promote_types(np.float32, given)
+    if spec.dtype not in (given, wide) or spec.weak_type:
+        weak = ", weakly typed" if spec.weak_type else ""
+        return [failed(name, f"{given.name} outputs give {spec.dtype} values{weak}, expected {wide}")]
     rng = np.random.default_rng([seed, 8])
     return [passed(name), *check_precision(double, low, double.moving, rng)]
 

@@ -9,9 +9,11 @@ from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import tolerance, worst_mismatch
 
 
-def check_precision(program: Program, low: Program, point: Leaves, rng: np.random.Generator) -> list[Verdict]:
+def check_precision(
+    program: Program, low: Program, point: Leaves, rng: np.random.Generator, at: str = ""
+) -> list[Verdict]:
     """Values and gradients of ``low`` (float32, bfloat16 or float16) against the float64 ``program``."""
-    name = f"{jnp.dtype(low.dtype).name} = float64"
+    name = f"{jnp.dtype(low.dtype).name} = float64{at}"
     rounded = [np.asarray(x, np.float64) for x in low.cast(point)]
     u = [np.asarray(np.asarray(c, low.dtype), np.float64) for c in program.cotangents(rng)]
     fixed = low.cast(low.fixed, low.statistics)

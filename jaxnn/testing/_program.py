@@ -5,8 +5,9 @@ floats such as running statistics) stay *fixed*. Values are held in NumPy as flo
 precision the function is run.
 """
 
+import copy
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -73,7 +74,7 @@ class Program:
     differentiable: tuple[int, ...]
     dtype: DTypeLike = np.float64
     statistics: DTypeLike | None = None
-    traces: int = field(default=0, init=False)
+    _cache: dict[Hashable, Callable[..., Any]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         leaves, self.structure = jax.tree_util.tree_flatten_with_path(tuple(self.arguments))
@@ -113,7 +114,6 @@ class Program:
 
     def call(self, moving: Sequence[Any], fixed: Sequence[Any]) -> tuple[Leaves, Leaves]:
         """Floating outputs to differentiate, and all the rest."""
-        self.traces += 1
         outputs, auxiliary = self.function(*self.with_values(moving, fixed))
         leaves = jax.tree.leaves(outputs)
         smooth = [leaf for leaf in leaves if is_float(leaf)]
@@ -147,9 +147,17 @@ class Program:
         with self.precision:
             return jax.eval_shape(self.call, self.cast(self.moving), self.cast(self.fixed, self.statistics))
 
-    @cached_property
-    def _compiled(self) -> Callable[..., tuple[Leaves, Leaves, Leaves]]:
-        return compiled(self.value_and_pullback)
+    def compiled(self, name: Hashable, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function`` compiled, once for each ``name``: a program can be checked at many points."""
+        return self._cache.setdefault(name, compiled(function))
+
+    def at(self, moving: Sequence[Any]) -> "Program":
+        """The same program, compiled variants included, at other values of the leaves that move."""
+        other, values = copy.copy(self), iter(moving)
+        other.leaves = [
+            next(values) if on else leaf for leaf, on in zip(self.leaves, self.moves, strict=True)
+        ]
+        return other
 
     def evaluate(
         self, moving: Sequence[Any], cotangents: Sequence[Any], fixed: Sequence[Any] | None = None
@@ -157,7 +165,8 @@ class Program:
         """Run the compiled program once; the results are NumPy arrays in the program's dtype."""
         fixed = self.fixed if fixed is None else fixed
         with self.precision:
-            results = self._compiled(self.cast(moving), self.cast(fixed, self.statistics), list(cotangents))
+            run = self.compiled("value and pullback", self.value_and_pullback)
+            results = run(self.cast(moving), self.cast(fixed, self.statistics), list(cotangents))
             return Result(*jax.tree.map(to_host, results))
 
     def cotangents(self, rng: np.random.Generator) -> Leaves:

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from jaxnn.testing._program import Leaves, Program, Result, compiled, is_key, to_host
+from jaxnn.testing._program import Leaves, Program, Result, is_key, to_host
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import tolerance, worst_mismatch
 
@@ -112,7 +112,7 @@ def _one_by_one(program: Program, point: Leaves, rng: np.random.Generator, batch
     split = [x[:, None] if on else x for x, on in zip(point, batch.moving, strict=True)]
     rest = [x[:, None] if on else x for x, on in zip(program.fixed, batch.fixed, strict=True)]
     axes = ([0 if on else None for on in batch.moving], [0 if on else None for on in batch.fixed], 0)
-    mapped = compiled(jax.vmap(program.value_and_pullback, in_axes=axes))
+    mapped = program.compiled("one by one", jax.vmap(program.value_and_pullback, in_axes=axes))
     with program.precision:
         result = Result(
             *jax.tree.map(to_host, mapped(program.cast(split), program.cast(rest), [x[:, None] for x in u]))

@@ -1,12 +1,12 @@
 """jit = eager = remat = scan, and vmap over distinct rows of every argument = a loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxnn.testing._program import Leaves, Program, Result, compiled, is_float, is_key, to_host
+from jaxnn.testing._program import Leaves, Program, Result, is_float, is_key, to_host
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import tolerance, worst_mismatch
 
@@ -87,13 +87,17 @@ class Rows:
             )
         )
 
-    def run(self, mapped: Callable[..., Any], moving: Sequence[bool], fixed: Sequence[bool]) -> Result:
+    def run(
+        self, name: Hashable, mapped: Callable[..., Any], moving: Sequence[bool], fixed: Sequence[bool]
+    ) -> Result:
         """Compile ``mapped`` and run it on the stacked rows (on base values where not mapped)."""
         program = self.program
         points = [m if on else x for m, x, on in zip(self.moving, self.point, moving, strict=True)]
         rest = [m if on else x for m, x, on in zip(self.fixed, program.fixed, fixed, strict=True)]
         with program.precision:
-            results = compiled(mapped)(program.cast(points), program.cast(rest), self.cotangents)
+            results = program.compiled(name, mapped)(
+                program.cast(points), program.cast(rest), self.cotangents
+            )
             return Result(*jax.tree.map(to_host, results))
 
 
@@ -118,7 +122,7 @@ def check_vmap(
         axes = ([0 if f else None for f in moving], [0 if f else None for f in fixed], 0)
         name = "vmap over everything" if position is None else f"vmap over {program.names[position]} alone"
         try:
-            result = rows.run(jax.vmap(program.value_and_pullback, in_axes=axes), moving, fixed)
+            result = rows.run(name, jax.vmap(program.value_and_pullback, in_axes=axes), moving, fixed)
         except Exception as error:  # any exception of the subject is a finding, not a crash of the kit
             verdicts.append(failed(name, f"raises {type(error).__name__}: {error}"))
             continue
@@ -140,5 +144,5 @@ def check_scan_remat(program: Program, point: Leaves, rng: np.random.Generator) 
         return jax.lax.scan(body, None, rows)[1]
 
     moving, fixed = [True] * len(rows.moving), [True] * len(rows.fixed)
-    result = rows.run(scanned, moving, fixed)
+    result = rows.run("scan", scanned, moving, fixed)
     return compare("scan = remat = loop", program, result, rows.loop(moving, fixed))

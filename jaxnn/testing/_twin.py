@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.extend import core as jex
 
-from jaxnn.testing._program import Leaves, Program, compiled
+from jaxnn.testing._program import Leaves, Program
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import TWIN, worst_mismatch
 
@@ -77,7 +77,7 @@ def check_twin(program: Program, point: Leaves, rng: np.random.Generator) -> tup
     u = program.cotangents(rng)
     try:
         with program.precision:
-            gradients = compiled(twin)(program.cast(point), program.cast(program.fixed), u)
+            gradients = program.compiled("twin", twin)(program.cast(point), program.cast(program.fixed), u)
             expected = [np.asarray(g) for g in gradients]
     except (ValueError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
