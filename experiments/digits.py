@@ -3,6 +3,7 @@
 Two 3 by 3 convolutions of 16 and 32 features, max pooling, dropout, a hidden layer of 64; Adam.
 
 Run:     python -m experiments digits
+Expect:  test accuracy of at least 0.97 in a few seconds on two cores; docs/results.md has seeds and spread.
 """
 
 from dataclasses import dataclass

@@ -63,6 +63,7 @@ class Classifier:
                 batch_size=config.batch_size,
                 key=key,
                 validation=(data.x_test, data.y_test),
+                ema=config.ema or None,
                 callbacks=callbacks,
                 progress=progress,
             )

@@ -89,10 +89,17 @@ def _listed(options: set[str]) -> str:
 
 
 def _message(box: str, required: list[str]) -> str:
-    """The first paragraph of a box that tyro prints, without the frame and its names for the parts."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    end = next((index for index, line in enumerate(lines) if set(line) <= {"─"}), len(lines))
-    message = " ".join(lines[:end]).rstrip(".") or "not understood"
+    """The first paragraph of a box that tyro prints, without the frame and its names for the parts.
+
+    The frame is made of lines where the terminal's encoding has them, and of blanks and hyphens elsewhere.
+    """
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()]
+    rules = [index for index, line in enumerate(lines) if re.fullmatch(r"[│ ]*[─-]{3,}[│ ]*", line)]
+    framed = any(line.startswith("│") for line in lines)
+    start, *rest = [0, *rules] if framed else rules or [0]
+    end = rest[0] if rest else len(lines)
+    words = [line.strip("│ ") for line in lines[start:end] if not line.startswith(("╭", "╰", "-"))]
+    message = " ".join(words).strip().rstrip(".") or "not understood"
     if message.startswith("Missing from"):
         return f"expected {' '.join(required)}"
     message = re.sub(r"^Error parsing \w+: ", "", message)

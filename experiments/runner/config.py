@@ -17,6 +17,8 @@ class TrainingConfig:
     """Examples a step; the last batch of an epoch may be smaller."""
     learning_rate: float = 1e-3
     """Step size of the update rule."""
+    ema: float = 0.0
+    """Decay of the average of the weights that is tested and saved; 0 takes the last weights."""
     quick: bool = False
     """One epoch on a small part of the data, to see that everything works."""
 
@@ -29,6 +31,7 @@ class TrainingConfig:
         check_whole("seed", self.seed, least=0)
         check_whole("epochs", self.epochs, least=1)
         check_whole("batch_size", self.batch_size, least=1)
+        check_rate("ema", self.ema)
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate: expected a positive finite number, got {self.learning_rate}")
 

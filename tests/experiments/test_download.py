@@ -91,7 +91,9 @@ def test_downloads_once_then_reads_the_cache(cache: Path, remote) -> None:
     assert files(cache) == [NAME]
 
 
-def test_the_own_folder_comes_first_and_needs_no_network(cache: Path, tmp_path: Path, monkeypatch, remote) -> None:
+def test_the_own_folder_comes_first_and_needs_no_network(
+    cache: Path, tmp_path: Path, monkeypatch, remote
+) -> None:
     path = tmp_path / "own" / NAME
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(CONTENT, 1))  # another gzip of the same bytes is as good
@@ -100,7 +102,9 @@ def test_the_own_folder_comes_first_and_needs_no_network(cache: Path, tmp_path: 
     assert not cache.exists()
 
 
-def test_other_content_in_the_own_folder_is_an_error(tmp_path: Path, monkeypatch, cache: Path, remote) -> None:
+def test_other_content_in_the_own_folder_is_an_error(
+    tmp_path: Path, monkeypatch, cache: Path, remote
+) -> None:
     path = tmp_path / NAME
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(CONTENT[::-1]))

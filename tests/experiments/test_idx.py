@@ -53,7 +53,9 @@ def test_every_element_type_comes_in_the_machines_byte_order(tmp_path: Path, cod
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, data: bytes, message: str, zipped: bool) -> None:
+def test_a_bad_file_is_named_with_what_is_wrong(
+    tmp_path: Path, data: bytes, message: str, zipped: bool
+) -> None:
     path = tmp_path / "bad"
     path.write_bytes(gzip.compress(data) if zipped else data)
     with pytest.raises(ValueError, match=f"bad: {message}"):
