@@ -57,7 +57,9 @@ def test_sibling_keys_are_those_of_single_folds() -> None:
 
     together = fold_names(KEY, "init", ("a", "b"))
     apart = [fold_name(KEY, "init", name) for name in ("a", "b")]
-    assert all(jnp.array_equal(jax.random.key_data(s), jax.random.key_data(t)) for s, t in zip(together, apart))
+    assert all(
+        jnp.array_equal(jax.random.key_data(s), jax.random.key_data(t)) for s, t in zip(together, apart, strict=False)
+    )
 
 
 def test_repeat_equals_the_unrolled_chain() -> None:
@@ -230,7 +232,9 @@ def test_padding_reaches_no_output_gradient_or_statistic_of_batch_norm() -> None
         jax.tree.leaves(jax.grad(loss, (0, 1), has_aux=True)(params, spoiled)),
         strict=True,
     ):
-        real = jnp.broadcast_to(mask[..., None], a.shape) if a.shape == clean.shape else jnp.ones(a.shape, bool)
+        real = (
+            jnp.broadcast_to(mask[..., None], a.shape) if a.shape == clean.shape else jnp.ones(a.shape, bool)
+        )
         assert jnp.array_equal(jnp.where(real, a, 0), jnp.where(real, b, 0))
     alone, _ = layer.apply(params, state, clean[mask], train=True)
     together, _ = layer.apply(params, state, nn.Masked(clean, mask), train=True)

@@ -26,11 +26,23 @@ CASES = {
     "kernel size": (lambda: nn.conv(3, 3), r"conv: kernel_size must be a tuple of positive ints"),
     "groups": (lambda: nn.conv(3, (3, 3), groups=2), r"conv: groups must divide features"),
     "param dtype": (lambda: nn.dense(3, param_dtype=jnp.int32), r"dense: param_dtype must be a floating"),
-    "wrong features": (lambda: apply(DENSE, jnp.ones((2, 5))), r"dense: expected input \[\.\.\., 4\], got float32\[2, 5\]"),
-    "integer input": (lambda: apply(DENSE, jnp.ones((2, 4), jnp.int32)), r"dense: expected a floating-point input.*astype"),
+    "wrong features": (
+        lambda: apply(DENSE, jnp.ones((2, 5))),
+        r"dense: expected input \[\.\.\., 4\], got float32\[2, 5\]",
+    ),
+    "integer input": (
+        lambda: apply(DENSE, jnp.ones((2, 4), jnp.int32)),
+        r"dense: expected a floating-point input.*astype",
+    ),
     "scalar input": (lambda: apply(DENSE, jnp.ones(())), r"dense: expected input .* at least 1 axes"),
-    "conv rank": (lambda: nn.conv(3, (3, 3)).init(KEY, X), r"conv: expected input .*got float32\[2, 4\]; add an axis"),
-    "raw key init": (lambda: DENSE.init(0, X), r"chain: key must be a typed random key, got int 0; .*jax\.random\.key"),
+    "conv rank": (
+        lambda: nn.conv(3, (3, 3)).init(KEY, X),
+        r"conv: expected input .*got float32\[2, 4\]; add an axis",
+    ),
+    "raw key init": (
+        lambda: DENSE.init(0, X),
+        r"chain: key must be a typed random key, got int 0; .*jax\.random\.key",
+    ),
     "raw key leaf": (lambda: nn.dense(3).init(0, X), r"dense: key must be a typed random key"),
     "raw key apply": (
         lambda: apply(nn.chain(nn.dropout(0.5)), X, key=jnp.zeros(2, jnp.uint32), train=True),
@@ -46,17 +58,35 @@ CASES = {
         lambda: nn.chain(nn.dense(2).named("a"), nn.dense(2).named("a")),
         r"chain: .*more than one child: 'a'; rename with layer\.named",
     ),
-    "collision with counted": (lambda: nn.chain(nn.dense(2), dense_0=nn.dense(2)), r"more than one child: 'dense_0'"),
+    "collision with counted": (
+        lambda: nn.chain(nn.dense(2), dense_0=nn.dense(2)),
+        r"more than one child: 'dense_0'",
+    ),
     "bad name": (lambda: nn.dense(2).named("a.b"), r"named: a name must be a Python identifier.*'a\.b'"),
-    "not a layer": (lambda: nn.chain(nn.dense(2), 3), r"chain: argument 1: expected a Layer or a function.*int 3"),
+    "not a layer": (
+        lambda: nn.chain(nn.dense(2), 3),
+        r"chain: argument 1: expected a Layer or a function.*int 3",
+    ),
     "factory not called": (lambda: nn.chain(nn.flatten), r"flatten is a factory .* was not called"),
-    "repeat spec": (lambda: nn.repeat(nn.dense(3), 2).init(KEY, X), r"repeat: .*float32\[2, 4\] in and float32\[2, 3\] out"),
+    "repeat spec": (
+        lambda: nn.repeat(nn.dense(3), 2).init(KEY, X),
+        r"repeat: .*float32\[2, 4\] in and float32\[2, 3\] out",
+    ),
     "repeat zero": (lambda: nn.repeat(nn.dense(4), 0), r"repeat: n must be a positive int, got 0"),
     "residual shapes": (lambda: nn.residual(nn.dense(3)).init(KEY, X), r"residual: .*pass a shortcut"),
-    "parallel array": (lambda: nn.parallel(nn.dense(3)).init(KEY, X), r"parallel: expected a tuple of 1 inputs"),
-    "parallel count": (lambda: nn.parallel(nn.dense(3)).init(KEY, (X, X)), r"parallel: expected 1 inputs.*got 2"),
+    "parallel array": (
+        lambda: nn.parallel(nn.dense(3)).init(KEY, X),
+        r"parallel: expected a tuple of 1 inputs",
+    ),
+    "parallel count": (
+        lambda: nn.parallel(nn.dense(3)).init(KEY, (X, X)),
+        r"parallel: expected 1 inputs.*got 2",
+    ),
     "foreign params": (lambda: DENSE.apply({"x": {}}, {}, X), r"chain: params has entries for no child.*'x'"),
-    "missing params": (lambda: DENSE.apply({}, {}, X), r"dense: expected params with 'kernel', 'bias', got nothing"),
+    "missing params": (
+        lambda: DENSE.apply({}, {}, X),
+        r"dense: expected params with 'kernel', 'bias', got nothing",
+    ),
     "add shapes": (lambda: nn.add().apply({}, {}, (X, X[:1])), r"add: expected arrays of one shape"),
     "concatenate dtypes": (
         lambda: nn.concatenate().apply({}, {}, (X, X.astype(jnp.bfloat16))),
@@ -72,8 +102,14 @@ CASES = {
         lambda: nn.model(a=nn.dense(2))(lambda m, x: m.b(x)).init(KEY, X),
         r"no child is called 'b'; its children are a",
     ),
-    "model child unused": (lambda: nn.model(a=nn.dense(2))(lambda m, x: x).init(KEY, X), r"never calls its children 'a'"),
-    "labels out of range": (lambda: losses.cross_entropy(X, jnp.array([0, 4])), r"cross_entropy: labels must be in \[0, 4\)"),
+    "model child unused": (
+        lambda: nn.model(a=nn.dense(2))(lambda m, x: x).init(KEY, X),
+        r"never calls its children 'a'",
+    ),
+    "labels out of range": (
+        lambda: losses.cross_entropy(X, jnp.array([0, 4])),
+        r"cross_entropy: labels must be in \[0, 4\)",
+    ),
     "labels negative": (lambda: losses.cross_entropy(X, jnp.array([0, -1])), r"labels from -1 to 0"),
     "loss broadcast": (
         lambda: losses.squared_error(jnp.ones((4, 1)), jnp.ones(4)),

@@ -16,9 +16,7 @@ import jaxnn
 
 ROOT = Path(jaxnn.__file__).parent
 MODULES = sorted(
-    info.name
-    for info in pkgutil.walk_packages([str(ROOT)], "jaxnn.")
-    if not info.name.endswith("__main__")
+    info.name for info in pkgutil.walk_packages([str(ROOT)], "jaxnn.") if not info.name.endswith("__main__")
 )
 ROOMS = {
     "core": set(),
@@ -74,9 +72,7 @@ def run_python(code: str) -> str:
 
 def test_importing_jaxnn_is_light() -> None:
     heavy = ("flax", "orbax", "matplotlib", "hypothesis", "chex", "sklearn", "optax", "rich", "scipy.stats")
-    found = run_python(
-        f"import sys, jaxnn; print([name for name in {heavy!r} if name in sys.modules])"
-    )
+    found = run_python(f"import sys, jaxnn; print([name for name in {heavy!r} if name in sys.modules])")
     assert found.strip() == "[]"
 
 
@@ -102,7 +98,9 @@ def test_every_public_function_has_a_docstring_with_an_example_or_shape() -> Non
     missing = [
         name
         for name in dir(jaxnn)
-        if name[0].islower() and callable(getattr(jaxnn, name)) and ">>>" not in (getattr(jaxnn, name).__doc__ or "")
+        if name[0].islower()
+        and callable(getattr(jaxnn, name))
+        and ">>>" not in (getattr(jaxnn, name).__doc__ or "")
     ]
     assert missing == []
 

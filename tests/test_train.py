@@ -1,5 +1,6 @@
 """Training: exact weights, one executable, identical bits, and a loop that loses nothing."""
 
+import itertools
 import os
 import signal
 import threading
@@ -91,7 +92,7 @@ def test_bits_do_not_depend_on_how_an_epoch_is_cut(cuts: tuple[int, ...]) -> Non
     whole_state, whole = epoch(train.TrainState.create(TASK, RULE, KEY, (X, Y)), (X, Y))
     state = train.TrainState.create(TASK, RULE, KEY, (X, Y))
     order, record = train.epoch_order(state, N), None
-    for start, stop in zip(cuts, cuts[1:]):
+    for start, stop in itertools.pairwise(cuts):
         state, record = epoch(state, (X, Y), order, start, stop, record)
     assert same_bits((state, record), (whole_state, whole))
 
@@ -101,7 +102,7 @@ def test_fit_twice_gives_identical_bits_and_another_seed_does_not(monkeypatch: p
         return train.fit(TASK, RULE, (X, Y), epochs=3, batch_size=8, key=jax.random.key(seed), progress=False)
 
     first = run(0)
-    monkeypatch.setattr("jaxnn.train._fit._CHUNK_SECONDS", 1e-5)
+    monkeypatch.setattr("jaxnn.train._runs._CHUNK_SECONDS", 1e-5)
     again = run(0)
     assert same_bits(first.train_state, again.train_state)
     assert first.history["loss"] == again.history["loss"]
@@ -290,13 +291,13 @@ def test_going_on_from_a_state_equals_one_run() -> None:
 def test_predict_equals_apply_at_any_batch_size() -> None:
     params, state = MODEL.init(KEY, X)
     whole, _ = MODEL.apply(params, state, X)
-    np.testing.assert_allclose(train.predict(MODEL, params, state, X, batch_size=7), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        train.predict(MODEL, params, state, X, batch_size=7), whole, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_history() -> None:
-    result = train.fit(
-        TASK, optim.sgd(1e30), (X, Y), epochs=9, batch_size=8, key=KEY, progress=False
-    )
+    result = train.fit(TASK, optim.sgd(1e30), (X, Y), epochs=9, batch_size=8, key=KEY, progress=False)
     assert result.stopped is not None
     assert result.stopped.startswith("non-finite loss")
     assert len(result.history.records) == 1
@@ -308,7 +309,9 @@ def test_ctrl_c_keeps_the_history_and_the_last_weights() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    result = train.fit(TASK, RULE, (X, Y), epochs=9, batch_size=8, key=KEY, callbacks=[interrupt], progress=False)
+    result = train.fit(
+        TASK, RULE, (X, Y), epochs=9, batch_size=8, key=KEY, callbacks=[interrupt], progress=False
+    )
     assert result.stopped == "interrupted"
     assert [record["epoch"] for record in result.history.records] == [1, 2]
     assert signal.getsignal(signal.SIGINT) is before

@@ -33,6 +33,7 @@ from jaxnn.core._masked import has_masked as has_masked
 from jaxnn.core._masked import refuse_masked as refuse_masked
 from jaxnn.core._spec import common_dtype as common_dtype
 from jaxnn.core._spec import describe as describe
+from jaxnn.core._spec import is_traced as is_traced
 from jaxnn.core._spec import same_spec as same_spec
 from jaxnn.core._spec import spec_of as spec_of
 from jaxnn.core._spec import wide_dtype as wide_dtype

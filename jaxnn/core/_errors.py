@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core._spec import describe
+from jaxnn.core._spec import describe, is_traced
 
 _NOTE = "in layer: "
 
@@ -72,7 +72,7 @@ def positive_ints(owner: str, argument: str, value: Any, rank: int | None = None
 
 def probability(owner: str, argument: str, value: Any) -> Any:
     """Return ``value`` if it is traced or lies in [0, 1), else raise."""
-    if isinstance(value, jax.core.Tracer):
+    if is_traced(value):
         return value
     number = _real(owner, argument, value)
     if not 0.0 <= number < 1.0:
@@ -84,7 +84,7 @@ def probability(owner: str, argument: str, value: Any) -> Any:
 
 def non_negative(owner: str, argument: str, value: Any, positive: bool = False) -> Any:
     """Return ``value`` if it is traced, or finite and at least 0 (above 0 if ``positive``)."""
-    if isinstance(value, jax.core.Tracer):
+    if is_traced(value):
         return value
     number = _real(owner, argument, value)
     if not math.isfinite(number) or number < 0 or (positive and number == 0):

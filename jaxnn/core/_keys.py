@@ -8,6 +8,7 @@ import zlib
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core._spec import describe
@@ -21,7 +22,7 @@ class MissingKeyError(ValueError):
 
 def check_key(owner: str, key: Any) -> None:
     """Raise ``TypeError`` unless ``key`` is one typed key, as ``jax.random.key`` makes."""
-    is_key = hasattr(key, "dtype") and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    is_key = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if not is_key:
         raise TypeError(
             f"{owner}: key must be a typed random key, got {describe(key)}; make one with jax.random.key(0)"

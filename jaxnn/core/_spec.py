@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 PyTree = Any
 
@@ -36,6 +37,11 @@ def spec_of(tree: PyTree) -> PyTree:
         )
 
     return jax.tree.map(one, tree)
+
+
+def is_traced(value: Any) -> bool:
+    """Whether ``value`` is being traced, so that its number can't be checked."""
+    return isinstance(value, Tracer)
 
 
 def describe(value: PyTree) -> str:

@@ -8,13 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-_FREE = frozenset(
-    "broadcast_in_dim reshape transpose squeeze expand_dims slice dynamic_slice dynamic_update_slice concatenate "
-    "pad rev gather iota convert_element_type bitcast_convert_type copy stop_gradient select_n split "
-    "random_bits random_seed random_wrap random_unwrap random_fold_in random_split threefry2x32".split()
+_MOVES = (
+    "broadcast_in_dim reshape transpose squeeze expand_dims slice dynamic_slice dynamic_update_slice "
+    "concatenate pad rev gather iota convert_element_type bitcast_convert_type copy stop_gradient select_n split"
 )
-_COMPARISONS = frozenset("ge gt le lt".split())
-_REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin cumsum cumprod".split())
+_RANDOM = "random_bits random_seed random_wrap random_unwrap random_fold_in random_split threefry2x32"
+_FREE = frozenset(f"{_MOVES} {_RANDOM}".split())
+_COMPARISONS = frozenset(("ge", "gt", "le", "lt"))
+_REDUCTIONS = frozenset(
+    ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin", "cumsum", "cumprod")
+)
 
 
 def count_flops(closed: Any) -> Counter[tuple[str, ...]]:
@@ -37,10 +40,7 @@ def count_flops(closed: Any) -> Counter[tuple[str, ...]]:
 
 def _walk(jaxpr: Any, outer: tuple[str, ...], times: int) -> Iterator[tuple[tuple[str, ...], int]]:
     platform_indices = {
-        id(var)
-        for eqn in jaxpr.eqns
-        if eqn.primitive.name == "platform_index"
-        for var in eqn.outvars
+        id(var) for eqn in jaxpr.eqns if eqn.primitive.name == "platform_index" for var in eqn.outvars
     }
     for eqn in jaxpr.eqns:
         scopes = str(eqn.source_info.name_stack)

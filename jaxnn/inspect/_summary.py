@@ -142,9 +142,7 @@ def summary(model: Layer, x: Any, *, train: bool = False) -> Summary:
     if not rows:
         rows = (_row(plan, (model.name,), params, state, sum(counts.values()), 1),)
     sizes = [leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)]
-    return Summary(
-        model.name, x, rows, _size(params), _size(state), sum(sizes), sum(counts.values())
-    )
+    return Summary(model.name, x, rows, _size(params), _size(state), sum(sizes), sum(counts.values()))
 
 
 def _rows(

@@ -21,6 +21,7 @@ from jaxnn.core import (
     check_train,
     common_dtype,
     describe,
+    is_traced,
     non_negative,
     refuse_masked,
     wide_dtype,
@@ -68,7 +69,7 @@ def batch_norm(
         ([[-1.0], [1.0]], [0.2])
     """
     non_negative("batch_norm", "momentum", momentum)
-    if not isinstance(momentum, jax.core.Tracer) and momentum > 1:
+    if not is_traced(momentum) and momentum > 1:
         raise ValueError(f"batch_norm: momentum must be in [0, 1], got {momentum}")
     non_negative("batch_norm", "epsilon", epsilon, positive=True)
     param_dtype = check_dtype("batch_norm", param_dtype)
@@ -138,8 +139,8 @@ def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any]:
         count = jnp.asarray(x.size // x.shape[-1], x.dtype)
         if x.size // x.shape[-1] < 2:
             raise ValueError(
-                f"batch_norm: training needs at least 2 positions to take statistics from, got {describe(x)}; "
-                "use a larger batch, or layer_norm"
+                "batch_norm: training needs at least 2 positions to take statistics from, "
+                f"got {describe(x)}; use a larger batch, or layer_norm"
             )
         mean = jnp.mean(x, axes)
         return mean, jnp.mean(jnp.square(x - jnp.broadcast_to(mean, x.shape)), axes), count

@@ -78,8 +78,8 @@ def conv(
         check_floating("conv", x)
         if len(x.shape) < len(size) + 1:
             raise ValueError(
-                f"conv: expected input [..., {', '.join(['space'] * len(size))}, channels] for kernel_size {size}, "
-                f"got {describe(x)}; add an axis of channels with nn.reshape or x[..., None]"
+                f"conv: expected input [..., {', '.join(['space'] * len(size))}, channels] for kernel_size "
+                f"{size}, got {describe(x)}; add an axis of channels with nn.reshape or x[..., None]"
             )
 
     def init(key: Any, x: Any) -> Params:

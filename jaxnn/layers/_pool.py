@@ -79,8 +79,8 @@ def _pool(name: str, op: Any, window: Any, strides: Any, padding: Any, formulati
         check_floating(name, x)
         if len(x.shape) < len(size) + 1:
             raise ValueError(
-                f"{name}: expected input [..., {', '.join(['space'] * len(size))}, channels] for window {size}, "
-                f"got {describe(x)}"
+                f"{name}: expected input [..., {', '.join(['space'] * len(size))}, channels] for window "
+                f"{size}, got {describe(x)}"
             )
         return op(x, size, steps, padding, formulation=formulation)
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import check_floating, describe
+from jaxnn.core import check_floating, describe, is_traced
 
 
 def is_class_index(outputs: Any, targets: Any) -> bool:
@@ -29,11 +29,11 @@ def check_labels(owner: str, labels: Any, classes: int) -> None:
 
     Indexing under ``jit`` would silently wrap negative labels and fill the rest with NaN.
     """
-    if isinstance(labels, jax.core.Tracer | jax.ShapeDtypeStruct) or np.size(labels) == 0:
+    if is_traced(labels) or isinstance(labels, jax.ShapeDtypeStruct) or np.size(labels) == 0:
         return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise ValueError(
-            f"{owner}: labels must be in [0, {classes}), got labels from {low} to {high}; give the model as many "
-            "outputs as there are classes, and mask padding by weights"
+            f"{owner}: labels must be in [0, {classes}), got labels from {low} to {high}; give the model as "
+            "many outputs as there are classes, and mask padding by weights"
         )

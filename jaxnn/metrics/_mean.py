@@ -24,7 +24,7 @@ class Mean:
     Example:
         >>> import jax.numpy as jnp
 
-from jaxnn.core import wide_dtype
+    from jaxnn.core import wide_dtype
         >>> a = Mean.of(jnp.array([1.0, 2.0]))
         >>> b = Mean.of(jnp.array([6.0, 9.0]), jnp.array([1.0, 0.0]))
         >>> float(merge(a, b).compute())

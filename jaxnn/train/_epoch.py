@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn.core import describe, fold_name, positive_int
+from jaxnn.core import describe, fold_name, is_traced, positive_int
 from jaxnn.metrics import merge
 from jaxnn.train._objective import Objective
 from jaxnn.train._state import TrainState
@@ -126,7 +126,7 @@ def compile_epoch(
 def _checked_order(order: Any, n: int) -> Any:
     if jnp.ndim(order) != 1 or not jnp.issubdtype(order.dtype, jnp.integer):
         raise ValueError(f"make_epoch: order must be a vector of integers, got {describe(order)}")
-    if not isinstance(order, jax.core.Tracer) and order.size and not 0 <= order.min() <= order.max() < n:
+    if not is_traced(order) and order.size and not 0 <= order.min() <= order.max() < n:
         raise ValueError(
             f"make_epoch: order must hold examples in [0, {n}), got {order.min()} to {order.max()}"
         )
@@ -159,7 +159,8 @@ def examples(owner: str, data: Any) -> int:
             for path, leaf in jax.tree_util.tree_leaves_with_path(data)
         )
         raise ValueError(
-            f"{owner}: all arrays of the data must have one number of examples as their first axis, got {listed}"
+            f"{owner}: all arrays of the data must have one number of examples as their first axis, "
+            f"got {listed}"
         )
     return sizes.pop() or 0
 

@@ -107,10 +107,11 @@ def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int 
     if n == 0:
         raise ValueError("predict: there are no examples; pass at least one")
     apply = jax.jit(lambda params, state, x: model.apply(params, state, x)[0])
-    parts = [
-        apply(params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
-        for start in range(0, n, size)
-    ]
+
+    def part(start: int) -> Any:
+        return apply(params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
+
+    parts = [part(start) for start in range(0, n, size)]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 

@@ -1,30 +1,27 @@
 """A thin loop around the compiled epoch: everything that needs the host, and nothing else."""
 
 import inspect
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxnn.core import check_key, positive_int
 from jaxnn.train._data import check_rereadable, first_batch, placed, split_validation, weigh_classes
 from jaxnn.train._early_stopping import Policy
-from jaxnn.train._epoch import check_batch_size, compile_epoch, epoch_order, examples, steps_per_epoch
+from jaxnn.train._epoch import check_batch_size, examples
 from jaxnn.train._evaluate import is_batches, make_evaluate
 from jaxnn.train._history import History
 from jaxnn.train._interrupt import Interrupt
 from jaxnn.train._objective import Objective
-from jaxnn.train._progress import Progress, make_progress
+from jaxnn.train._progress import make_progress
+from jaxnn.train._runs import compiled_epochs, epochs_of_batches
 from jaxnn.train._state import TrainState
-from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
-
-_CHUNK_SECONDS = 0.25
+from jaxnn.train._step import computed
 
 
 @dataclass(frozen=True)
@@ -123,21 +120,23 @@ def fit(
         check_rereadable(data, epochs)
     else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
-    if train_state is None:
+    if train_state is not None:
+        # The compiled loop consumes the state that it is given, and this one is the caller's.
+        current = jax.tree.map(jnp.copy, train_state)
+    else:
         if batched:
             sample, data = first_batch(data)
         else:
             sample = jax.tree.map(lambda x: x[:1], data)
-        train_state = TrainState.create(objective, optimizer, key, sample, ema=ema is not None)
-    train_state = jax.tree.map(jnp.copy, train_state)
+        current = TrainState.create(objective, optimizer, key, sample, ema=ema is not None)
     if objective.check is not None:
         for part in (data, validation):
             if part is not None and not is_batches(part):
-                objective.check(train_state.params, train_state.state, part)
+                objective.check(current.params, current.state, part)
     if batched:
-        runs = _epochs_of_batches(objective, optimizer, data, epochs, ema)
+        runs = epochs_of_batches(objective, optimizer, data, epochs, ema)
     else:
-        runs = _compiled_epochs(objective, optimizer, data, epochs, batch_size, ema, shuffle)
+        runs = compiled_epochs(objective, optimizer, data, epochs, batch_size, ema, shuffle)
     evaluate = None if validation is None else make_evaluate(objective, max(batch_size, 1024))
 
     shown = make_progress(progress, epochs)
@@ -149,13 +148,11 @@ def fit(
         with Interrupt() as interrupt:
             for epoch, run in enumerate(runs, 1):
                 began = time.perf_counter()
-                outcome = run(train_state, epoch, interrupt, shown)
-                train_state, stopped = outcome.train_state, outcome.stopped
-                if outcome.record is None:
-                    break
+                outcome = run(current, epoch, interrupt, shown)
+                current, stopped = outcome.train_state, outcome.stopped
                 record: dict[str, Any] = {"epoch": epoch, **computed(outcome.record)}
                 seconds = time.perf_counter() - began
-                weights = (train_state.params if ema is None else train_state.ema, train_state.state)
+                weights = (current.params if ema is None else current.ema, current.state)
                 if stopped is None and evaluate is not None:
                     scores = evaluate(*weights, validation)
                     record.update({f"val_{name}": value for name, value in scores.items()})
@@ -163,7 +160,7 @@ def fit(
                 history.records.append(record)
                 shown.finish(record)
                 for listener in listeners:
-                    listener(record, train_state)
+                    listener(record, current)
                 if stopped is None and early_stopping is not None and stopping is not None:
                     stopping = early_stopping.update(stopping, record)
                     if stopping.best_epoch == epoch:
@@ -175,123 +172,10 @@ def fit(
                     break
     finally:
         shown.close()
-    last = (train_state.params if ema is None else train_state.ema, train_state.state)
+    last = (current.params if ema is None else current.ema, current.state)
     params, state = best or jax.tree.map(jnp.copy, last)
     best_epoch = stopping.best_epoch if stopping is not None and best is not None else None
-    return Result(params, state, train_state, history, stopped, best_epoch)
-
-
-class _Outcome(NamedTuple):
-    train_state: TrainState
-    record: Record | None
-    examples: int
-    stopped: str | None
-
-
-_Run = Callable[[TrainState, int, Interrupt, Progress], _Outcome]
-
-
-def _compiled_epochs(
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    data: Any,
-    epochs: int,
-    batch_size: int,
-    ema: float | None,
-    shuffle: bool,
-) -> Iterable[_Run]:
-    n = examples("fit", data)
-    steps = steps_per_epoch(n, batch_size)
-    advance = compile_epoch(objective, optimizer, batch_size, ema, donate=True)
-    step = pure_step(objective, optimizer, ema)
-    pace = _Pace(steps)
-    spec: list[Record] = []
-
-    def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> _Outcome:
-        order = epoch_order(state, n) if shuffle else jnp.arange(n, dtype=jnp.int32)
-        if not spec:
-            spec.append(record_spec(step, state, jax.tree.map(lambda x: x[:batch_size], data)))
-        record = empty_record(spec[0])
-        start = 0
-        while start < steps:
-            stop = min(start + pace.steps, steps)
-            began = time.perf_counter()
-            state, record = advance(state, data, order, np.int32(start), np.int32(stop), record)
-            numbers = computed(record)
-            pace.took(stop - start, time.perf_counter() - began)
-            start = stop
-            done = min(start * batch_size, n)
-            if not math.isfinite(numbers["loss"]):
-                return _Outcome(state, record, done, _non_finite(numbers["loss"], epoch, start))
-            shown.advance(epoch, start, steps, numbers, pace.rate * batch_size)
-            if interrupt.requested and start < steps:
-                return _Outcome(state, record, done, "interrupted")
-        return _Outcome(state, record, n, None)
-
-    return (run for _ in range(epochs))
-
-
-class _Pace:
-    """How many steps fill a piece of time; the first piece, one step, also compiles."""
-
-    def __init__(self, most: int) -> None:
-        self.steps = 1
-        self.rate = 0.0
-        self._most = most
-        self._pieces = 0
-
-    def took(self, steps: int, seconds: float) -> None:
-        self._pieces += 1
-        if self._pieces > 1:
-            self.rate = steps / max(seconds, 1e-6)
-            ideal = round(self.rate * _CHUNK_SECONDS)
-            self.steps = max(1, min(ideal, 8 * self.steps, self._most))
-
-
-def _epochs_of_batches(
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    data: Iterable[Any],
-    epochs: int,
-    ema: float | None,
-) -> Iterable[_Run]:
-    step = pure_step(objective, optimizer, ema)
-
-    @jax.jit(donate_argnums=(0, 2))
-    def advance(state: TrainState, batch: Any, record: Record) -> tuple[TrainState, Record]:
-        state, new = step(state, batch)
-        return state, jax.tree.map(jnp.add, record, new)
-
-    def runner(batches: Iterable[Any]) -> _Run:
-        def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> _Outcome:
-            record, seen, count, began, last = None, 0, 0, time.perf_counter(), time.perf_counter()
-            for batch in batches:
-                batch = placed(batch)
-                record = empty_record(record_spec(step, state, batch)) if record is None else record
-                state, record = advance(state, batch, record)
-                seen, count = seen + examples("fit", batch), count + 1
-                now = time.perf_counter()
-                if now - last < _CHUNK_SECONDS:
-                    continue
-                last, numbers = now, computed(record)
-                if not math.isfinite(numbers["loss"]):
-                    return _Outcome(state, record, seen, _non_finite(numbers["loss"], epoch, count))
-                shown.advance(epoch, count, None, numbers, seen / (now - began))
-                if interrupt.requested:
-                    return _Outcome(state, record, seen, "interrupted")
-            if record is None:
-                raise ValueError("fit: there are no batches in the data; pass at least one")
-            loss = computed(record)["loss"]
-            stopped = None if math.isfinite(loss) else _non_finite(loss, epoch, count)
-            return _Outcome(state, record, seen, stopped)
-
-        return run
-
-    return (runner(data) for _ in range(epochs))
-
-
-def _non_finite(loss: float, epoch: int, step: int) -> str:
-    return f"non-finite loss: {loss} in epoch {epoch} by step {step}; try a smaller learning rate"
+    return Result(params, state, current, history, stopped, best_epoch)
 
 
 def _listener(callback: Callable[..., Any]) -> Callable[[dict[str, Any], TrainState], Any]:

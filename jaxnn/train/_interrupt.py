@@ -3,7 +3,7 @@
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 class Interrupt:
@@ -18,7 +18,7 @@ class Interrupt:
         self.requested = False
         self._previous: Any = None
 
-    def __enter__(self) -> "Interrupt":
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._handle)
         return self

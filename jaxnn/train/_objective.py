@@ -143,7 +143,8 @@ def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
 def _unpack(batch: PyTree) -> tuple[Any, Any, Any]:
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise TypeError(
-            f"supervised: a batch must be (inputs, targets) or (inputs, targets, weights), got {describe(batch)}"
+            "supervised: a batch must be (inputs, targets) or (inputs, targets, weights), "
+            f"got {describe(batch)}"
         )
     inputs, targets, *weights = batch
     return inputs, targets, weights[0] if weights else None
@@ -162,8 +163,8 @@ def _check_values(values: Any, inputs: Any) -> None:
     size = jax.tree.leaves(inputs)[0].shape[:1]
     if values.shape[:1] != size:
         raise ValueError(
-            f"supervised: the loss must return one value for each example, [{size[0] if size else ''}, ...], got "
-            f"{describe(values)}; reduce the last axis only"
+            "supervised: the loss must return one value for each example, "
+            f"[{', '.join(map(str, size))}, ...], got {describe(values)}; reduce the last axis only"
         )
 
 
@@ -174,8 +175,8 @@ def _fit_weights(weights: Any, mask: Any, values: Any) -> Any:
             continue
         if values.shape[: part.ndim] != part.shape:
             raise ValueError(
-                f"supervised: the shape of the {what} must be a prefix of the losses', got {describe(part)} for "
-                f"{describe(values)}"
+                f"supervised: the shape of the {what} must be a prefix of the losses', "
+                f"got {describe(part)} for {describe(values)}"
             )
         part = jnp.broadcast_to(
             jnp.expand_dims(part.astype(values.dtype), tuple(range(part.ndim, values.ndim))), values.shape

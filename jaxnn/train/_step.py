@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.core import non_negative
+from jaxnn.core import is_traced, non_negative
 from jaxnn.train._objective import Objective, reduce_terms
 from jaxnn.train._state import TrainState
 
@@ -55,7 +55,7 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
     """Return the step uncompiled, for loops that compile around it."""
     if ema is not None:
         non_negative("make_step", "ema", ema)
-        if not isinstance(ema, jax.core.Tracer) and ema >= 1:
+        if not is_traced(ema) and ema >= 1:
             raise ValueError(f"make_step: ema must be in [0, 1), got {ema}; 0.999 is usual")
     rule = optax.with_extra_args_support(optimizer)
 

@@ -1,0 +1,145 @@
+"""One epoch as ``fit`` runs it: in pieces between which the host shows progress and hears Ctrl-C."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxnn.train._data import placed
+from jaxnn.train._epoch import compile_epoch, epoch_order, examples, steps_per_epoch
+from jaxnn.train._interrupt import Interrupt
+from jaxnn.train._objective import Objective
+from jaxnn.train._progress import Progress
+from jaxnn.train._state import TrainState
+from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
+
+_CHUNK_SECONDS = 0.25
+
+
+class Outcome(NamedTuple):
+    """How an epoch ended.
+
+    Attributes:
+        train_state: the state after it.
+        record: its sums.
+        examples: how many were trained.
+        stopped: why it ended before its end, or ``None``.
+    """
+
+    train_state: TrainState
+    record: Record
+    examples: int
+    stopped: str | None
+
+
+Run = Callable[[TrainState, int, Interrupt, Progress], Outcome]
+
+
+def compiled_epochs(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    data: Any,
+    epochs: int,
+    batch_size: int,
+    ema: float | None,
+    shuffle: bool,
+) -> Iterable[Run]:
+    """Yield epochs over device-resident arrays, each a few calls of one executable."""
+    n = examples("fit", data)
+    steps = steps_per_epoch(n, batch_size)
+    advance = compile_epoch(objective, optimizer, batch_size, ema, donate=True)
+    step = pure_step(objective, optimizer, ema)
+    pace = _Pace(steps)
+    spec: list[Record] = []
+
+    def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
+        order = epoch_order(state, n) if shuffle else jnp.arange(n, dtype=jnp.int32)
+        if not spec:
+            spec.append(record_spec(step, state, jax.tree.map(lambda x: x[:batch_size], data)))
+        record = empty_record(spec[0])
+        start = 0
+        while start < steps:
+            stop = min(start + pace.steps, steps)
+            began = time.perf_counter()
+            state, record = advance(state, data, order, np.int32(start), np.int32(stop), record)
+            numbers = computed(record)
+            pace.took(stop - start, time.perf_counter() - began)
+            start = stop
+            done = min(start * batch_size, n)
+            if not math.isfinite(numbers["loss"]):
+                return Outcome(state, record, done, _non_finite(numbers["loss"], epoch, start))
+            shown.advance(epoch, start, steps, numbers, pace.rate * batch_size)
+            if interrupt.requested and start < steps:
+                return Outcome(state, record, done, "interrupted")
+        return Outcome(state, record, n, None)
+
+    return (run for _ in range(epochs))
+
+
+class _Pace:
+    """How many steps fill a piece of time; the first piece, one step, also compiles."""
+
+    def __init__(self, most: int) -> None:
+        self.steps = 1
+        self.rate = 0.0
+        self._most = most
+        self._pieces = 0
+
+    def took(self, steps: int, seconds: float) -> None:
+        self._pieces += 1
+        if self._pieces > 1:
+            self.rate = steps / max(seconds, 1e-6)
+            ideal = round(self.rate * _CHUNK_SECONDS)
+            self.steps = max(1, min(ideal, 8 * self.steps, self._most))
+
+
+def epochs_of_batches(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    data: Iterable[Any],
+    epochs: int,
+    ema: float | None,
+) -> Iterable[Run]:
+    """Yield epochs over an iterable of batches, a call a batch; each shape of batch compiles once."""
+    step = pure_step(objective, optimizer, ema)
+
+    @jax.jit(donate_argnums=(0, 2))
+    def advance(state: TrainState, batch: Any, record: Record) -> tuple[TrainState, Record]:
+        state, new = step(state, batch)
+        return state, jax.tree.map(jnp.add, record, new)
+
+    def runner(batches: Iterable[Any]) -> Run:
+        def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
+            record, seen, count, began, last = None, 0, 0, time.perf_counter(), time.perf_counter()
+            for batch in batches:
+                batch = placed(batch)
+                record = empty_record(record_spec(step, state, batch)) if record is None else record
+                state, record = advance(state, batch, record)
+                seen, count = seen + examples("fit", batch), count + 1
+                now = time.perf_counter()
+                if now - last < _CHUNK_SECONDS:
+                    continue
+                last, numbers = now, computed(record)
+                if not math.isfinite(numbers["loss"]):
+                    return Outcome(state, record, seen, _non_finite(numbers["loss"], epoch, count))
+                shown.advance(epoch, count, None, numbers, seen / (now - began))
+                if interrupt.requested:
+                    return Outcome(state, record, seen, "interrupted")
+            if record is None:
+                raise ValueError("fit: the data held no batches in this epoch; can it be read only once?")
+            loss = computed(record)["loss"]
+            stopped = None if math.isfinite(loss) else _non_finite(loss, epoch, count)
+            return Outcome(state, record, seen, stopped)
+
+        return run
+
+    return (runner(data) for _ in range(epochs))
+
+
+def _non_finite(loss: float, epoch: int, step: int) -> str:
+    return f"non-finite loss: {loss} in epoch {epoch} by step {step}; try a smaller learning rate"
