@@ -27,8 +27,8 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> print(f"{cross_entropy(jnp.zeros(10), jnp.asarray(3)):.5f}")
-        2.30258
+        >>> print(f"{cross_entropy(jnp.zeros(10), jnp.asarray(3)):.4f}")
+        2.3026
     """
     check_floating("cross_entropy", logits)
     check_min_rank("cross_entropy", logits, 1, "[..., classes]")
