@@ -12,6 +12,7 @@ A leaf whose second largest axis is shorter than ``min_dim_size_to_factor`` keep
 in optax ``d`` is formed in float32 in every precision, and weight decay is not multiplied by the rate.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -108,7 +109,8 @@ def adafactor(
         decayed = (
             [None] * len(leaves) if weight_decay_rate is None else _trees.masked(params, weight_decay_mask)
         )
-        _check_slots(updates, state, shortest if factored else None)
+        shapes = partial(_slots, shortest=shortest if factored else None)
+        _trees.check_slots("adafactor", updates, state[1:4], shapes)
         second_moment_decay = 1 - (state.step + 1 - offset).astype(jnp.float32) ** -exponent
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
         scalars = (*rates, second_moment_decay, eps, limit, kept, multiply_by_parameter_scale)
@@ -143,22 +145,6 @@ def _slots(p: jax.Array, shortest: int | None) -> tuple[jax.Array | None, ...]:
     second, first = axes
     # Sums, so that the slots of a sharded leaf are sharded as it is.
     return jnp.zeros_like(jnp.sum(p, first), dtype), jnp.zeros_like(jnp.sum(p, second), dtype), None
-
-
-def _check_slots(updates: optax.Updates, state: AdafactorState, shortest: int | None) -> None:
-    """Raise, naming the path, if the state was made for leaves of other shapes."""
-    slots = (
-        _trees.matching("adafactor", "the state", updates, slot, same_shape=False) for slot in state[1:4]
-    )
-    for (path, g), *found in zip(jax.tree.leaves_with_path(updates), *slots, strict=True):
-        wanted = jax.eval_shape(lambda p: _slots(p, shortest), g)
-        if [None if s is None else jnp.shape(s) for s in found] != [
-            s if s is None else s.shape for s in wanted
-        ]:
-            raise ValueError(
-                f"adafactor: the state of {_trees.path_name(path)} was made for another shape than its gradient's, "
-                f"{jnp.shape(g)}; call init with the tree whose gradients you pass to update"
-            )
 
 
 def _rms(x):

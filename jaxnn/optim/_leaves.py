@@ -123,7 +123,7 @@ def _apply(
     *row: jax.Array | None,
 ) -> tuple[jax.Array | None, ...]:
     """Run one leaf. Compiled by itself, so that a rule used eagerly costs one call a leaf."""
-    wide = jnp.promote_types(state_dtype(gradient), dtype)
+    wide = max(state_dtype(gradient), dtype, key=lambda d: d.itemsize)
     moving = iter(traced)
     scalars = [_cast(next(moving), wide) if s is ... else s for s in constants]
     wide_row = [None if r is None else r.astype(wide) for r in row]

@@ -105,10 +105,10 @@ def muon(
         updates: optax.Updates, state: MuonState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, MuonState]:
         params = _trees.need_params("muon", params)
-        decayed = [
-            kept if p.ndim == 2 else p
-            for p, kept in zip(jax.tree.leaves(params), _trees.masked(params, weight_decay_mask), strict=True)
-        ]
+        leaves = _trees.matching("muon", "params", updates, params)
+        masked = _trees.masked(params, weight_decay_mask)
+        decayed = [kept if jnp.ndim(p) == 2 else p for p, kept in zip(leaves, masked, strict=True)]
+        _trees.check_slots("muon", updates, state[1:], lambda g: (g, None if g.ndim == 2 else g))
         step = _hyper.increment(state.step)
         matrix = (
             *(_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step), beta),
@@ -142,10 +142,11 @@ def _leaf(g, mu, nu, p, eps, steps, a, b, c, rms, *scalars):
     mu = mean_decay * mu + (1 - mean_decay) * g
     mean = ahead * mu + here * g
     if nu is None:
-        step = _orthogonalize(mean, eps, steps, a, b, c)
         rows, columns = g.shape
-        scale = math.sqrt(max(1, columns / rows)) if rms is None else math.sqrt(max(rows, columns)) * rms
-        step = scale * step
+        scale = (
+            math.sqrt(max(1, columns / max(1, rows))) if rms is None else math.sqrt(max(rows, columns)) * rms
+        )
+        step = scale * _orthogonalize(mean, eps, steps, a, b, c)
     else:
         b2, eps_root, correction = scalars[10:]
         nu = b2 * nu + (1 - b2) * (g * g)

@@ -103,7 +103,7 @@ def nadam(
 
 
 def _momenta(b1, step, product, pace, decay_moves):
-    """Return the new product, the decay of the mean gradient, and the weights of that mean and of the gradient."""
+    """Return the product, the decay of the mean gradient, and the weights of the mean and of the gradient."""
     if pace is None:
         ahead = b1 / _hyper.bias_correction(b1, step + 1)
         return None, b1, ahead, (1 - b1) / _hyper.bias_correction(b1, step)

@@ -46,8 +46,8 @@ def radam(
       >>> import jax.numpy as jnp
       >>> rule = radam(0.5)
       >>> step, _ = rule.update(jnp.asarray([3.0, -2.0]), rule.init(jnp.ones(2)))
-      >>> print(step.round(3))
-      [-1.5  1. ]
+      >>> print(f"{step[0]:.3f} {step[1]:.3f}")
+      -1.500 1.000
     """
     rate = _hyper.rate("radam", learning_rate)
     b1, b2 = _hyper.fraction("radam", "b1", b1), _hyper.fraction("radam", "b2", b2)

@@ -44,12 +44,10 @@ def matching(rule: str, what: str, updates: Tree, other: Tree, same_shape: bool 
         try:
             return treedef.flatten_up_to(other)
         except ValueError as error:
-            raise ValueError(f"{rule}: the gradients and {what} differ: {error}") from error
+            raise ValueError(_difference(rule, what, updates, other)) from error
     leaves, other_treedef = jax.tree.flatten(other)
     if treedef != other_treedef:
-        raise ValueError(
-            f"{rule}: the trees of the gradients and of {what} differ: {_difference(updates, other, what)}"
-        )
+        raise ValueError(_difference(rule, what, updates, other))
     for (path, gradient), leaf in zip(paths_and_gradients, leaves, strict=True):
         if jnp.shape(gradient) != jnp.shape(leaf):
             raise ValueError(
@@ -59,18 +57,42 @@ def matching(rule: str, what: str, updates: Tree, other: Tree, same_shape: bool 
     return leaves
 
 
-def _difference(updates: Tree, other: Tree, what: str) -> str:
+def _difference(rule: str, what: str, updates: Tree, other: Tree) -> str:
     """Say at which path two trees differ first, and what to do."""
-    ours = [path_name(path) for path, _ in jax.tree.leaves_with_path(updates)]
-    theirs = [path_name(path) for path, _ in jax.tree.leaves_with_path(other)]
+    ours, theirs = ([path_name(path) for path, _ in _with_none(tree)] for tree in (updates, other))
+    detail = f"{jax.tree.structure(updates)} against {jax.tree.structure(other)}"
+    if extra := [path for path in ours if path not in theirs]:
+        detail = f"there is a gradient of {extra[0]}, which {what} lacks"
+    elif missing := [path for path in theirs if path not in ours]:
+        detail = f"{what} has {missing[0]}, of which there is no gradient"
     remedy = "call init with the tree whose gradients you pass to update"
-    for path in ours:
-        if path not in theirs:
-            return f"there is a gradient of {path}, which {what} lacks; {remedy}"
-    for path in theirs:
-        if path not in ours:
-            return f"{what} has {path}, of which there is no gradient; {remedy}"
-    return f"{jax.tree.structure(updates)} against {jax.tree.structure(other)}; {remedy}"
+    return f"{rule}: the trees of the gradients and of {what} differ: {detail}; {remedy}"
+
+
+def _with_none(tree: Tree) -> list[tuple[Any, Any]]:
+    """Return paths and leaves, ``None`` among them."""
+    return jax.tree.leaves_with_path(tree, is_leaf=lambda x: x is None)
+
+
+def check_slots(
+    rule: str, updates: Tree, slots: Sequence[Tree], make: Callable[[Any], tuple[jax.Array | None, ...]]
+) -> None:
+    """Raise, naming the path, if slots that differ from leaf to leaf were made for leaves of other shapes.
+
+    Args:
+      rule: the update rule that messages name.
+      updates: the gradients.
+      slots: trees of state, in which a leaf may be ``None``.
+      make: the slots of one leaf, as ``init`` makes them.
+    """
+    columns = (matching(rule, "the state", updates, slot, same_shape=False) for slot in slots)
+    for (path, g), *found in zip(jax.tree.leaves_with_path(updates), *columns, strict=True):
+        wanted = jax.eval_shape(make, g)
+        if [getattr(s, "shape", None) for s in found] != [getattr(s, "shape", None) for s in wanted]:
+            raise ValueError(
+                f"{rule}: the gradient of {path_name(path)} has shape {jnp.shape(g)}, but the state there "
+                "was made for another; call init with the tree whose gradients you pass to update"
+            )
 
 
 def need_params(rule: str, params: Tree | None) -> Tree:

@@ -1,0 +1,139 @@
+"""Mistakes are named: the rule, the argument or the leaf's path, and what to do."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnn import optim
+from tests.optim.cases import RULES
+
+PARAMS = {"dense": {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf"), np.float32(-1.0), jnp.asarray(-1.0)])
+def test_a_rate_out_of_range(rule: str, rate) -> None:
+    with pytest.raises(ValueError, match=f"{rule}: learning_rate must be"):
+        getattr(optim, rule)(rate)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rate_that_is_no_number(rule: str) -> None:
+    with pytest.raises(TypeError, match=f"{rule}: learning_rate must be a number or a schedule"):
+        getattr(optim, rule)("0.1")
+    with pytest.raises(ValueError, match=f"{rule}: learning_rate must be a scalar, got shape"):
+        getattr(optim, rule)(jnp.ones(3))
+    with pytest.raises(TypeError, match=f"{rule}: learning_rate must be a number"):
+        getattr(optim, rule)([0.1, "x"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "message"),
+    [
+        ("adam", {"b1": 1.0}, "adam: b1 must be in [0, 1), got 1.0"),
+        ("adam", {"b2": -0.1}, "adam: b2 must be in [0, 1)"),
+        ("adam", {"eps": -1e-8}, "adam: eps must be zero or more"),
+        ("adamw", {"weight_decay": -1.0}, "adamw: weight_decay must be zero or more"),
+        ("momentum", {"momentum": 1.5}, "momentum: momentum must be in [0, 1)"),
+        ("rmsprop", {"decay": float("nan")}, "rmsprop: decay must be finite, got nan"),
+        ("rmsprop", {"nesterov": True}, "rmsprop: nesterov=True needs momentum; pass momentum=0.9"),
+        ("sgd", {"nesterov": True}, "sgd: nesterov=True needs momentum; pass momentum=0.9"),
+        ("radam", {"threshold": 3.0}, "radam: threshold must be at least 4"),
+        ("rprop", {"max_step_size": 0.0}, "rprop: max_step_size must be above zero"),
+        (
+            "adagrad",
+            {"initial_accumulator_value": -1.0},
+            "adagrad: initial_accumulator_value must be zero or more",
+        ),
+        ("adafactor", {"min_dim_size_to_factor": 0}, "adafactor: min_dim_size_to_factor must be at least 1"),
+        ("muon", {"ns_steps": 0}, "muon: ns_steps must be at least 1"),
+        ("muon", {"ns_coeffs": (1.0, 2.0)}, "muon: ns_coeffs must be three numbers"),
+    ],
+)
+def test_hyper_parameters_out_of_range(rule: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        getattr(optim, rule)(0.1, **options)
+
+
+@pytest.mark.parametrize("rule", ["nesterov", "adagrad", "adadelta", "rmsprop", "rprop", "nadam", "amsgrad"])
+def test_an_unknown_form(rule: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"{rule}: unknown form 'pytorch', .*'paper', .*; did you mean 'torch'"
+    ):
+        getattr(optim, rule)(0.1, form="pytorch")
+    with pytest.raises(ValueError, match=f"{rule}: unknown form 3"):
+        getattr(optim, rule)(0.1, form=3)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_trees_that_differ(rule: str) -> None:
+    transform = getattr(optim, rule)(0.1)
+    state = transform.init(PARAMS)
+    fewer = {"dense": {"kernel": jnp.ones((2, 3))}}
+    more = {"dense": {**PARAMS["dense"], "scale": jnp.ones(3)}}
+    other = {"dense": {"kernel": jnp.ones((3, 2)), "bias": jnp.ones(3)}}
+    with pytest.raises(
+        ValueError, match=re.escape(f"{rule}: ") + r".*params\['dense'\]\['bias'\], of which there is no"
+    ):
+        transform.update(fewer, state, PARAMS)
+    with pytest.raises(
+        ValueError, match=r"there is a gradient of params\['dense'\]\['scale'\], which params lacks"
+    ):
+        transform.update(more, state, PARAMS)
+    with pytest.raises(
+        ValueError, match=r"gradient of params\['dense'\]\['kernel'\] has shape \(3, 2\), .*\(2, 3\)"
+    ):
+        transform.update(other, state, PARAMS)
+    if rule != "sgd":  # sgd keeps nothing of the shape of its parameters
+        for tree in (fewer, more, other):
+            with pytest.raises(ValueError, match=f"{rule}: .*state"):
+                transform.update(tree, state, tree)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_leaves_that_are_not_real_numbers(rule: str) -> None:
+    transform = getattr(optim, rule)(0.1)
+    message = r"params\['steps'\] has dtype int32, expected real floating point; .*optax.masked"
+    with pytest.raises(TypeError, match=f"{rule}: the parameter {message}"):
+        transform.init({"steps": jnp.arange(3)})
+    with pytest.raises(TypeError, match=f"{rule}: the gradient of {message}"):
+        transform.update(
+            {"steps": jnp.arange(3)}, transform.init({"steps": jnp.ones(3)}), {"steps": jnp.ones(3)}
+        )
+    with pytest.raises(TypeError, match=f"{rule}: the parameter .*complex64"):
+        transform.init({"phase": jnp.ones(3, jnp.complex64)})
+
+
+@pytest.mark.parametrize("rule", ["adamw", "lion", "lamb", "lars", "adafactor", "muon"])
+def test_parameters_that_are_needed(rule: str) -> None:
+    transform = getattr(optim, rule)(0.1)
+    with pytest.raises(
+        ValueError, match=rf"{rule}: params are missing.*call update\(gradients, state, params\)"
+    ):
+        transform.update(PARAMS, transform.init(PARAMS))
+
+
+def test_wrappers() -> None:
+    with pytest.raises(TypeError, match="skip_nonfinite: inner must be an"):
+        optim.skip_nonfinite(optim.sgd)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="accumulate: inner must be"):
+        optim.accumulate(0.1, 2)  # type: ignore[arg-type]
+    for every in (0, -1):
+        with pytest.raises(ValueError, match="accumulate: every must be at least 1"):
+            optim.accumulate(optim.sgd(0.1), every)
+    for every in (2.0, True):
+        with pytest.raises(TypeError, match="accumulate: every must be an integer"):
+            optim.accumulate(optim.sgd(0.1), every)  # type: ignore[arg-type]
+    rule = optim.accumulate(optim.sgd(0.1), 2)
+    with pytest.raises(ValueError, match="accumulate: weight must be zero or more"):
+        rule.update(jnp.ones(1), rule.init(jnp.ones(1)), weight=-1.0)
+    with pytest.raises(ValueError, match=r"accumulate: .*the state"):
+        rule.update({"a": jnp.ones(1)}, rule.init({"b": jnp.ones(1)}))
+
+
+def test_a_traced_rate_passes() -> None:
+    for rate in (-1.0, float("nan")):
+        jax.jit(lambda rate: optim.sgd(rate).update(PARAMS, optim.sgd(rate).init(PARAMS))[0])(rate)
