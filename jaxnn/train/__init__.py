@@ -12,5 +12,7 @@ from jaxnn.train._history import History as History
 from jaxnn.train._objective import Objective as Objective
 from jaxnn.train._objective import Terms as Terms
 from jaxnn.train._objective import supervised as supervised
+from jaxnn.train._partition import Partition as Partition
+from jaxnn.train._partition import partition as partition
 from jaxnn.train._state import TrainState as TrainState
 from jaxnn.train._step import make_step as make_step

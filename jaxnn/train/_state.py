@@ -55,7 +55,9 @@ class TrainState(NamedTuple):
             (0, (2, 1))
         """
         check_key("TrainState.create", key)
-        params, state = objective.init(fold_name(key, "init", "model"), batch)
+        # Compiled loops consume their state, and what init returns may be the caller's own arrays.
+        made = objective.init(fold_name(key, "init", "model"), batch)
+        params, state = jax.tree.map(jnp.copy, made)
         average = jax.tree.map(jnp.copy, params) if ema else None
         run_key = fold_name(key, "apply", "model")
         return cls(params, state, optimizer.init(params), run_key, jnp.zeros((), jnp.int32), average)
