@@ -1,8 +1,8 @@
 """MNIST with two convolutions: 99 %, and filters that can be looked at.
 
 Two 3 by 3 convolutions of 32 and 64 features, max pooling, dropout, a hidden layer of 128; Adadelta with
-rate 1, as Keras had it (its rate of today, 0.001, would hardly learn); 1,199,882 parameters. Tested are the weights
-averaged over about the last hundred steps; ``--ema 0`` tests the last, as the courses do.
+rate 1, as Keras had it (its rate of today, 0.001, would hardly learn); 1,199,882 parameters. Tested are the
+weights averaged over about the last hundred steps; ``--ema 0`` tests the last, as the courses do.
 
 Run:     python -m experiments mnist_cnn
 Expect:  test accuracy of at least 0.991 after twelve epochs; docs/results.md has seeds, spread and time.

@@ -20,9 +20,9 @@ def load_digits() -> Pictures:
     """
     from sklearn.datasets import load_digits as load
 
-    digits = load()
-    x = digits.images.astype(np.float32) / np.float32(16)
-    y = digits.target.astype(np.int32)
+    pixels, labels = load(return_X_y=True)
+    x = np.asarray(pixels, np.float32).reshape(-1, 8, 8) / np.float32(16)
+    y = np.asarray(labels, np.int32)
     test = np.zeros(len(y), bool)
     for label in range(10):
         test[np.flatnonzero(y == label)[4::5]] = True

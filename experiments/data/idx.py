@@ -7,12 +7,20 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 
 ELEMENTS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 CHUNK = 1 << 20
+
+
+class Readable(Protocol):
+    """An open binary file, zipped or not."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most ``size`` bytes."""
+        ...
 
 
 def read_idx(path: str | Path) -> np.ndarray:
@@ -45,7 +53,7 @@ def read_idx(path: str | Path) -> np.ndarray:
             raise ValueError(f"{path}: damaged gzip data ({error}); fetch the file again") from error
 
 
-def parse_idx(file: BinaryIO, source: str) -> np.ndarray:
+def parse_idx(file: Readable, source: str) -> np.ndarray:
     """Read idx content from an open binary file; ``source`` names it in errors."""
     magic = file.read(4)
     if len(magic) < 4:
@@ -72,7 +80,7 @@ def parse_idx(file: BinaryIO, source: str) -> np.ndarray:
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_at_most(file: BinaryIO, limit: int) -> bytearray:
+def _read_at_most(file: Readable, limit: int) -> bytearray:
     """Read in chunks, so that a false size in the header allocates nothing."""
     data = bytearray()
     while len(data) < limit and (chunk := file.read(min(CHUNK, limit - len(data)))):

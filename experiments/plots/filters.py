@@ -26,8 +26,10 @@ def filters(path: Path, title: str, kernel: np.ndarray) -> None:
         grid = picture.subplots(rows, columns, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        for index, axes in enumerate(grid.flat[:count]):
-            image = axes.imshow(kernel[:, :, 0, index], cmap="RdBu", vmin=-limit, vmax=limit)
-        bar = picture.colorbar(image, ax=grid, shrink=0.8, pad=0.02)
-        bar.set_label("weight (blue: looks for ink, red: for paper)", fontsize=8, color=QUIET)
+        images = [
+            axes.imshow(kernel[:, :, 0, index], cmap="RdBu", vmin=-limit, vmax=limit)
+            for index, axes in enumerate(grid.flat[:count])
+        ]
+        bar = picture.colorbar(images[0], ax=grid, shrink=0.9, pad=0.02)
+        bar.set_label("weight (blue for ink, red for paper)", fontsize=8, color=QUIET)
         bar.outline.set_visible(False)

@@ -17,7 +17,7 @@ RIGHT = "#009e73"
 WRONG = "#d55e00"
 MAP = "Blues"
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
     "axes.grid": True,

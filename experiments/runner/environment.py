@@ -28,7 +28,7 @@ def environment() -> dict[str, Any]:
             "processors": os.cpu_count(),
         },
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "prng": jax.config.jax_default_prng_impl,
+        "prng": jax.random.key_impl(jax.random.key(0)),
     }
 
 
@@ -39,7 +39,7 @@ def enable_compilation_cache() -> None:
     """
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 

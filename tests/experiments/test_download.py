@@ -109,7 +109,7 @@ def test_other_content_in_the_own_folder_is_an_error(
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(CONTENT[::-1]))
     monkeypatch.setenv("JAXNN_DATA", str(tmp_path))
-    with pytest.raises(ValueError, match="data.gz: checksum mismatch, expected SHA-256 .*, got "):
+    with pytest.raises(ValueError, match=r"data\.gz: checksum mismatch, expected SHA-256 .*, got "):
         fetch(remote("good"))
 
 
