@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxnn.ops._window import Window
 
 _PATCH_COLUMNS = 96
+_PATCH_BYTES = 4 << 20
 
 
 def _on_cpu() -> bool:
@@ -44,6 +45,12 @@ def conv_formulation(
     return formulation
 
 
+def conv_transpose_formulation(formulation: str | None, x: jax.Array) -> str:
+    """``"lax"`` or ``"patches"``."""
+    _known("conv_transpose", formulation, ("lax", "patches"))
+    return formulation or ("patches" if _on_cpu() and x.size else "lax")
+
+
 def extra_rows(x: jax.Array, kernel: jax.Array, window: Window) -> int:
     """How many rows to add to the first spatial axis so that the output is taller than the input; 0 for none."""
     *_, channels, features = kernel.shape
@@ -63,6 +70,14 @@ def patch_taps(x: jax.Array, window: Window) -> int:
     return fit // row * row if fit >= row else fit
 
 
+def chunk_images(x: jax.Array, window: Window, width: int) -> int:
+    """How many images of the batch are turned into patches at a time; a divisor of the batch."""
+    image = prod(window.output(x.shape[1:-1])) * x.shape[-1] * width * x.dtype.itemsize
+    batch = x.shape[0]
+    largest = max(1, min(batch, _PATCH_BYTES // max(1, image)))
+    return next(size for size in range(largest, 0, -1) if batch % size == 0) if batch else 0
+
+
 _MOST_TAPS = 25
 
 
@@ -72,3 +87,9 @@ def pool_formulation(name: str, formulation: str | None, x: jax.Array, window: W
     if formulation is None:
         return "slices" if _on_cpu() and x.size and prod(window.size) <= _MOST_TAPS else "lax"
     return formulation
+
+
+def recurrent_formulation(name: str, formulation: str | None) -> str:
+    """``"lax"`` or ``"deferred"``; the second does less work on every platform."""
+    _known(name, formulation, ("lax", "deferred"))
+    return formulation or "deferred"

@@ -1,0 +1,154 @@
+"""Long short-term memory over a sequence (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
+
+With ``z = x @ input_kernel + h @ recurrent_kernel + bias`` split into four: ``i, f, o = sigmoid(z_i, z_f,
+z_o)``, ``g = tanh(z_g)``, ``c' = f * c + i * g``, ``h' = o * tanh(c')``.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from jaxnn.ops._dispatch import recurrent_formulation
+from jaxnn.ops._recurrent import (
+    along_product,
+    check_recurrent,
+    instantiate,
+    masked_scan,
+    previous,
+    product,
+    project,
+    scaled,
+)
+
+
+def lstm(
+    x: jax.Array,
+    input_kernel: jax.Array,
+    recurrent_kernel: jax.Array,
+    bias: jax.Array | None = None,
+    carry: tuple[jax.Array, jax.Array] | None = None,
+    *,
+    mask: jax.Array | None = None,
+    reverse: bool = False,
+    recurrent_scale: jax.Array | None = None,
+    formulation: str | None = None,
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    """Run an LSTM over time.
+
+    All inputs are projected by one product, and in the backward pass the gradients of all parameters are one
+    product each over all steps, where autodiff of a scan adds to them at every step. Every transformation
+    applies, forward mode and higher derivatives included.
+
+    Args:
+      x: ``[..., time, in]``.
+      input_kernel: ``[in, 4 * features]``, gates in the order input, forget, candidate, output.
+      recurrent_kernel: ``[features, 4 * features]``.
+      bias: ``[4 * features]``.
+      carry: ``(h, c)``, each ``[..., features]``; zeros by default.
+      mask: boolean ``[..., time]``; where it is false the carry stays and the output repeats. What ``x``
+        holds there reaches neither output nor gradient.
+      reverse: run from the last step to the first; outputs stay at the positions of their inputs.
+      recurrent_scale: ``[..., features]``, multiplied with ``h`` in the recurrent product at every step: a
+        dropout mask that holds for the sequence.
+      formulation: ``None`` or ``"deferred"`` is the rule above; ``"lax"`` is plain autodiff of ``lax.scan``.
+
+    Returns:
+      The last carry ``(h, c)``, and the outputs ``[..., time, features]``.
+
+    Raises:
+      ValueError: shapes do not fit together, or the formulation is unknown.
+      TypeError: dtypes differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> (h, c), y = lstm(jnp.ones((2, 5, 3)), jnp.ones((3, 16)), jnp.ones((4, 16)))
+      >>> y.shape, bool((h == y[:, -1]).all())
+      ((2, 5, 4), True)
+    """
+    h, c = (None, None) if carry is None else carry
+    gates = 4
+    features = check_recurrent(
+        "lstm",
+        x,
+        input_kernel,
+        recurrent_kernel,
+        gates,
+        mask,
+        {
+            "bias": (bias, recurrent_kernel.shape[-1:]),
+            "carry h": (h, None),
+            "carry c": (c, None),
+            "recurrent_scale": (recurrent_scale, None),
+        },
+    )
+    if h is None or c is None:
+        h = c = jnp.zeros((*x.shape[:-2], features), x.dtype)
+    p, real = project(x, input_kernel, bias, mask)
+    run = _plain if recurrent_formulation("lstm", formulation) == "lax" else _deferred
+    last, ys = run(p, recurrent_kernel, h, c, real, recurrent_scale, reverse)
+    return last, jnp.moveaxis(ys, 0, -2)
+
+
+def lstm_step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
+    """``z`` ``[..., 4 * features]`` to the new ``h``, the new ``c`` and the activated gates."""
+    i, f, g, o = jnp.split(z, 4, -1)
+    i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
+    c = f * c + i * g
+    return o * jnp.tanh(c), c, (i, f, g, o)
+
+
+def _plain(
+    p: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, mask: Any, scale: Any, reverse: bool
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
+        h, c = carry
+        h, c, _ = lstm_step(p + product(scaled(h, scale), kernel), c)
+        return (h, c), None
+
+    last, (ys, _) = masked_scan(step, (h, c), p, mask, reverse)
+    return last, ys
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(6,))
+def _deferred(
+    p: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, mask: Any, scale: Any, reverse: bool
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    return _plain(p, kernel, h, c, mask, scale, reverse)
+
+
+def _tangent(reverse: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    p, kernel, h, c, mask, scale = primals
+    dp, dkernel, dh, dc, _, dscale = tangents
+
+    def step(carry: Any, p: jax.Array) -> tuple[Any, jax.Array]:
+        h, c = carry
+        h, c, gates = lstm_step(p + product(scaled(h, scale), kernel), c)
+        return (h, c), jnp.concatenate(gates, -1)
+
+    last, ((hs, cs), gates) = masked_scan(step, (h, c), p, mask, reverse, emit=lambda carry: carry)
+    parts = along_product(previous(hs, h, reverse), dkernel, kernel, scale, dscale)
+    if not isinstance(dp, SymbolicZero):
+        parts.append(dp)
+    e = sum(parts[1:], parts[0]) if parts else jnp.zeros_like(p)
+    mirrored = kernel.T
+
+    def along(carry: Any, x: Any) -> tuple[Any, None]:
+        (dh, dc), (e, gates, c, before) = carry, x
+        i, f, g, o = jnp.split(gates, 4, -1)
+        # Mirrored twice, so that the transpose of this product reads its kernel in standard layout.
+        di, df, dg, do = jnp.split(e + product(scaled(dh, scale), mirrored.T), 4, -1)
+        t = jnp.tanh(c)
+        dc = f * dc + (i * (1 - i) * g) * di + (f * (1 - f) * before) * df + (i * (1 - g * g)) * dg
+        dh = (o * (1 - t * t)) * dc + (o * (1 - o) * t) * do
+        return (dh, dc), None
+
+    xs = (e, gates, cs, previous(cs, c, reverse))
+    carry = (instantiate(dh), instantiate(dc))
+    dlast, (dys, _) = masked_scan(along, carry, xs, mask, reverse, linear=True)
+    return (last, hs), (dlast, dys)
+
+
+_deferred.defjvp(_tangent, symbolic_zeros=True)
