@@ -1,0 +1,69 @@
+"""Layers that can take a sequence step by step: what they need to remember travels in their part of ``state``.
+
+The tree of states that ``chain``, ``repeat``, ``residual``, ``model`` and the wrappers thread through a network
+is where each such layer finds its cache while a network decodes; ``nn.decoding_cell`` fills and empties it. In
+ordinary use that part is empty and the layer acts on whole sequences.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxnn.core import Layer, Params, PyTree, State, check_key, check_train
+
+# What decoding_cell and a layer say to each other through the layer's part of the state. A probe asks which inputs
+# the layer is called with; after a step the new cache is wrapped, so that a second call in one step is noticed.
+PROBE, CALL, STEPPED = "probe", "call_", "stepped"
+
+
+@dataclass(frozen=True, repr=False)
+class CachedLayer(Layer):
+    """A layer with an incremental form.
+
+    Attributes:
+        cache: ``(params, x, length) -> cache``, empty, for sequences of at most ``length`` positions; ``params``
+            and ``x`` may be specs, ``params`` with leading axes that ``repeat`` gave them.
+    """
+
+    cache: Callable[[Params, PyTree, int], State] | None = field(default=None, compare=False)
+
+
+def cached(
+    name: str,
+    init: Callable[[Any, PyTree], Params] | None,
+    apply: Callable[[Params, PyTree], PyTree],
+    cache: Callable[[Params, PyTree, int], State],
+    step: Callable[[Params, State, PyTree], tuple[PyTree, State]],
+) -> CachedLayer:
+    """Make a layer of its forms for whole sequences, ``apply``, and for the next positions, ``step``.
+
+    Args:
+        name: kind of the layer.
+        init: ``(key, x) -> params``.
+        apply: ``(params, x) -> y`` on whole sequences; sees a ``Masked`` itself.
+        cache: see ``CachedLayer``.
+        step: ``(params, cache, x) -> (y, cache)`` on the positions that follow those in the cache.
+    """
+
+    def init_layer(key: Any, x: PyTree) -> tuple[Params, State]:
+        check_key(name, key)
+        return ({} if init is None else init(key, x)), {}
+
+    def apply_layer(
+        params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
+    ) -> tuple[PyTree, State]:
+        del key
+        check_train(name, train)
+        if not state:
+            return apply(params, x), state
+        if STEPPED in state:
+            raise ValueError(
+                f"{name}: called twice on the sequence in one decoding step, where each call needs a cache of its "
+                "own; give the model two layers"
+            )
+        if PROBE in state:
+            return apply(params, x), {**state, f"{CALL}{len(state)}": x}
+        y, new = step(params, state, x)
+        return y, {STEPPED: new}
+
+    return CachedLayer(name, init_layer, apply_layer, cache=cache)
