@@ -11,8 +11,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxnn as nn
+from jaxnn import testing
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ def twice(m, x):
     return m.shared(jnp.tanh(m.shared(x)))
 
 
+MASK = np.arange(5) < np.array([[5], [3], [2]])
+IDS = np.arange(15, dtype=np.int32).reshape(3, 5) % 7
+NOT_5_CHANNELS = {"bad_inputs": [f32(2, 3, 2, 5), f32(2, 3)], "mask": "raises"}
+OFFSET = 1e4 + np.linspace(-1, 1, 45).reshape(3, 5, 3) ** 3
+NORM = {"mask": MASK, "precision_points": {"offset 1e4": OFFSET}}
+# Without a floating-point input its output stays float32, which the kit's float64 programs do not expect.
+INTEGERS = {"bad_inputs": [f32(3, 5)], "lanes": [lane for lane in testing.LANES if lane != "transforms"]}
+AUGMENTED = {"unbiased": False, "bad_inputs": [f32(4, 2)]}
+# A surrogate is not the derivative of the step itself, so finite differences would refuse it.
+SURROGATE = {"lanes": [lane for lane in testing.LANES if lane not in ("gradients", "points")]}
+
 TABLE = [
     Entry("dense", lambda: nn.dense(3), f32(4, 5), {"bad_inputs": [f32(4, 6), i32(4, 5)]}),
     Entry("dense without bias", lambda: nn.dense(3, use_bias=False), f32(2, 3, 5)),
@@ -58,6 +71,48 @@ TABLE = [
     Entry("dropout", lambda: nn.dropout(0.4), f32(4, 16)),
     Entry("batch_norm", lambda: nn.batch_norm(), f32(6, 3), {"cross_batch": True, "bad_inputs": [f32(6, 4)]}),
     Entry("batch_norm images", lambda: nn.batch_norm(momentum=0.5), f32(3, 2, 2, 3), {"cross_batch": True}),
+    Entry(
+        "conv depthwise", lambda: nn.conv(4, (3,), groups=2, padding="SAME"), f32(2, 5, 2), {"mask": "raises"}
+    ),
+    Entry("conv_transpose", lambda: nn.conv_transpose(2, (3, 3), 2, "SAME"), f32(2, 3, 2, 3), NOT_5_CHANNELS),
+    Entry("conv_transpose causal", lambda: nn.conv_transpose(2, (3,), 2, "CAUSAL"), f32(2, 4, 3)),
+    Entry("conv_transpose dilated", lambda: nn.conv_transpose(2, (2,), 3, dilation=2), f32(2, 4, 3)),
+    Entry(
+        "global_max_pool",
+        lambda: nn.global_max_pool(),
+        f32(3, 5, 2),
+        {"mask": MASK, "bad_inputs": [f32(3, 2)]},
+    ),
+    Entry(
+        "global_avg_pool",
+        lambda: nn.global_avg_pool(),
+        f32(3, 5, 2),
+        {"mask": MASK, "bad_inputs": [f32(3, 2)]},
+    ),
+    Entry("upsample", lambda: nn.upsample((2, 3)), f32(2, 3, 2, 2), {"bad_inputs": [f32(2, 3)]}),
+    Entry("upsample linear", lambda: nn.upsample((2, 3), "linear"), f32(2, 3, 2, 2)),
+    Entry(
+        "pad", lambda: nn.pad(((1, 2), (0, 1)), "reflect"), f32(2, 3, 2, 2), {"bad_inputs": [f32(2, 1, 2, 2)]}
+    ),
+    Entry("layer_norm", lambda: nn.layer_norm(), f32(3, 5, 3), NORM | {"bad_inputs": [f32(3, 5, 4)]}),
+    Entry("layer_norm without scale", lambda: nn.layer_norm(use_scale=False, use_bias=False), f32(3, 4)),
+    Entry("rms_norm", lambda: nn.rms_norm(), f32(3, 5, 4), {"mask": MASK, "bad_inputs": [f32(3, 5, 5)]}),
+    Entry("group_norm", lambda: nn.group_norm(1), f32(3, 5, 3), NORM | {"bad_inputs": [f32(3, 5, 4)]}),
+    Entry("instance_norm", lambda: nn.instance_norm(), f32(3, 5, 3), NORM | {"bad_inputs": [f32(3, 4)]}),
+    Entry("batch_norm masked", lambda: nn.batch_norm(), f32(3, 5, 3), NORM | {"cross_batch": True}),
+    Entry("embedding", lambda: nn.embedding(7, 3), IDS, {"bad_inputs": [f32(3, 5)]}),
+    Entry("one_hot", lambda: nn.one_hot(7), IDS, INTEGERS),
+    Entry("embedding tied", lambda: nn.embedding(7, 4, tied=True), f32(3, 5, 4), {"mask": MASK}),
+    Entry("maxout", lambda: nn.maxout(2), f32(3, 5, 4), {"mask": MASK, "bad_inputs": [f32(3, 5)]}),
+    Entry("prelu", lambda: nn.prelu(), f32(3, 5, 4), {"mask": MASK}),
+    Entry("prelu by feature", lambda: nn.prelu(shared=False), f32(3, 4), {"bad_inputs": [f32(3, 5)]}),
+    Entry("step", lambda: nn.step("sigmoid"), f32(3, 4), SURROGATE),
+    Entry("gaussian_noise", lambda: nn.gaussian_noise(0.5), f32(3, 4), {"bad_inputs": [i32(3, 4)]}),
+    Entry("random_shift", lambda: nn.random_shift(1), f32(3, 5, 4, 2), AUGMENTED),
+    Entry("random_flip", lambda: nn.random_flip(), f32(9, 2, 3, 2), AUGMENTED),
+    Entry("random_crop", lambda: nn.random_crop((3, 2), padding=1), f32(3, 5, 4, 2), AUGMENTED),
+    Entry("random_rotate", lambda: nn.random_rotate(30.0), f32(3, 5, 4, 2), AUGMENTED),
+    Entry("group_norm images", lambda: nn.group_norm(2), f32(2, 3, 2, 4)),
     Entry("callable", lambda: jnp.tanh, f32(4, 5)),
     Entry("chain", lambda: nn.chain(nn.dense(4), jax.nn.gelu, nn.dropout(0.2), nn.dense(2)), f32(4, 3)),
     Entry("residual", lambda: nn.residual(nn.chain(nn.dense(4), jnp.tanh)), f32(3, 4)),

@@ -26,7 +26,8 @@ from jaxnn.core import (
     refuse_masked,
     wide_dtype,
 )
-from jaxnn.layers._affine import check_dtype
+from jaxnn.layers._padding import spread_mask
+from jaxnn.layers._statistics import centred, inverse_deviation, scaler
 
 
 def batch_norm(
@@ -40,9 +41,11 @@ def batch_norm(
     """Normalise each feature over all leading axes: ``[..., features] -> [..., features]``.
 
     Parameters: ``scale`` and ``bias`` ``(features,)``. State: ``mean`` and ``var`` ``(features,)``, float32
-    at least. Statistics are computed in float32 at least and in two passes, so that an offset of 1e4 does
-    not destroy the variance (Flax's default, one pass, loses it). They reduce the axes they see and need
-    no axis name: under ``vmap`` over seeds each seed has its own.
+    at least. Statistics are computed in float32 at least and in two passes about a shifted origin, so that
+    an offset of 1e4 does not destroy the variance (Flax's default, one pass, loses it). They reduce the
+    axes they see and need no axis name: under ``vmap`` over seeds each seed has its own. The running variance
+    is the biased one, as in Flax and Keras; PyTorch keeps the unbiased one, and its ``momentum`` is 1 minus
+    ours.
 
     With a ``Masked`` input only real positions count, and the mask is kept; a batch without a real
     position leaves the running statistics as they were.
@@ -72,18 +75,15 @@ def batch_norm(
     if not is_traced(momentum) and momentum > 1:
         raise ValueError(f"batch_norm: momentum must be in [0, 1], got {momentum}")
     non_negative("batch_norm", "epsilon", epsilon, positive=True)
-    param_dtype = check_dtype("batch_norm", param_dtype)
-    names = tuple(name for name, used in (("scale", use_scale), ("bias", use_bias)) if used)
+    make, finish = scaler("batch_norm", use_scale, use_bias, param_dtype)
+    state_dtype = wide_dtype(param_dtype)
 
     def init(key: Any, x: Any) -> tuple[Params, State]:
         check_key("batch_norm", key)
         x = x.value if isinstance(x, Masked) else x
         check(x)
         shape = x.shape[-1:]
-        made = {"scale": jnp.ones(shape, param_dtype), "bias": jnp.zeros(shape, param_dtype)}
-        wide = wide_dtype(param_dtype)
-        state = {"mean": jnp.zeros(shape, wide), "var": jnp.ones(shape, wide)}
-        return {name: made[name] for name in names}, state
+        return make(x), {"mean": jnp.zeros(shape, state_dtype), "var": jnp.ones(shape, state_dtype)}
 
     def check(x: Any) -> None:
         check_floating("batch_norm", x)
@@ -102,7 +102,6 @@ def batch_norm(
 
     def normalise(params: Params, state: State, x: Any, mask: Any, train: bool) -> tuple[Any, State]:
         check(x)
-        check_params("batch_norm", params, names)
         check_params("batch_norm", state, ("mean", "var"), "state")
         if x.shape[-1:] != state["mean"].shape:
             raise ValueError(
@@ -110,31 +109,23 @@ def batch_norm(
                 "initialise the model with this input"
             )
         wide = common_dtype(wide_dtype(x.dtype), state["mean"].dtype)
-        dtype = common_dtype(x.dtype, *(params[name].dtype for name in names))
         z = x.astype(wide)
         if mask is not None:
-            # Whatever stands in the padding, a NaN too, must reach neither an output nor a gradient.
-            mask = jnp.broadcast_to(jnp.expand_dims(mask, tuple(range(mask.ndim, x.ndim))), x.shape)
+            mask = spread_mask(mask, x.shape)
             z = jnp.where(mask, z, 0)
         if train:
-            mean, var, count = _statistics(z, mask)
+            z, mean, var, count = _statistics(z, mask)
             new_state = _running(state, mean, var, count, momentum)
         else:
             mean, var, new_state = state["mean"].astype(wide), state["var"].astype(wide), state
-        factor = jax.lax.rsqrt(var + jnp.asarray(epsilon, wide))
-        if use_scale:
-            factor = factor * params["scale"].astype(wide)
-        y = (z - jnp.broadcast_to(mean, z.shape)) * jnp.broadcast_to(factor, z.shape)
-        if use_bias:
-            y = y + jnp.broadcast_to(params["bias"].astype(wide), y.shape)
-        return y.astype(dtype), new_state
+            z = z - jnp.broadcast_to(mean, z.shape)
+        return finish(params, z, inverse_deviation(var, epsilon), x), new_state
 
     return Layer("batch_norm", init, apply)
 
 
-def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any]:
-    """Mean and biased variance of each feature over real positions, and how many there are."""
-    axes = tuple(range(x.ndim - 1))
+def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
+    """Centred values, mean and biased variance of each feature over real positions, and their number."""
     if mask is None:
         count = jnp.asarray(x.size // x.shape[-1], x.dtype)
         if x.size // x.shape[-1] < 2:
@@ -142,13 +133,10 @@ def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any]:
                 "batch_norm: training needs at least 2 positions to take statistics from, "
                 f"got {describe(x)}; use a larger batch, or layer_norm"
             )
-        mean = jnp.mean(x, axes)
-        return mean, jnp.mean(jnp.square(x - jnp.broadcast_to(mean, x.shape)), axes), count
-    count = jnp.sum(mask[..., 0], dtype=x.dtype)
-    safe = jnp.maximum(count, jnp.ones((), x.dtype))
-    mean = jnp.sum(x, axes) / safe
-    spread = jnp.where(mask, x - jnp.broadcast_to(mean, x.shape), 0)
-    return mean, jnp.sum(jnp.square(spread), axes) / safe, count
+    else:
+        count = jnp.sum(mask[..., 0], dtype=x.dtype)
+    z, mean, var = centred(x, tuple(range(x.ndim - 1)), mask)
+    return z, mean.reshape(x.shape[-1:]), var.reshape(x.shape[-1:]), count
 
 
 def _running(state: State, mean: Any, var: Any, count: Any, momentum: Any) -> State:
