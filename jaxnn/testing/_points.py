@@ -104,7 +104,7 @@ def _outside_bracket(
     magnitude = sum(float(np.sum(np.abs(c * y))) for c, y in zip(u, base.outputs, strict=True))
     size = max(float(np.max(np.abs(at[index] * tangent))), 1.0)
     text = ""
-    for step in (2.0**-11, 2.0**-15, 2.0**-19):
+    for step in (2.0**-11, 2.0**-15, 2.0**-19, 2.0**-23):
         h = step * size
         sides = []
         for sign in (1.0, -1.0):
