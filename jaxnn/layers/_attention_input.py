@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import Masked, check_floating, check_min_rank, describe, positive_int, refuse_masked
+from jaxnn.layers._padding import clear_padding, spread_mask
 
 
 class Heads(NamedTuple):
@@ -120,8 +121,7 @@ def _clean(x: Any) -> tuple[Any, Any]:
         raise ValueError(f"attention: a mask of positions can't tell features apart, got {describe(x)}")
     if isinstance(value, jax.ShapeDtypeStruct):
         return value, mask
-    full = jnp.broadcast_to(jnp.expand_dims(mask, tuple(range(mask.ndim, value.ndim))), value.shape)
-    return jnp.where(full, value, jnp.zeros((), value.dtype)), full[..., 0]
+    return clear_padding(x), spread_mask(mask, value.shape[:-1])
 
 
 def full_mask(given: Inputs, heads: Heads, time: int, source: int) -> Any:
