@@ -104,7 +104,7 @@ def whole_processes(
             with _alone(lock):
                 for variant in row.variants:
                     for contender in chosen:
-                        label = f"{contender}, {variant}"
+                        label = f"{contender}, {variant}" if len(row.variants) > 1 else contender
                         if "absent" in results.get(label, {}):
                             continue
                         cache = folders[contender] if variant == "warm" else None
