@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.ops._attention_rows import attention_rows, softmax_dtype
-from jaxnn.ops._dispatch import _known, _on_cpu
+from jaxnn.ops._dispatch import attention_formulation
 
 
 def attention(
@@ -57,15 +57,13 @@ def attention(
     """
     q, k, v = jnp.asarray(q), jnp.asarray(k), jnp.asarray(v)
     _check(q, k, v, causal)
-    _known("attention", formulation, ("lax", "rows", "fused"))
     if mask is not None:
         mask = _full_rank(q, k, mask)
         k, v = _without_unseen(q.shape[-2], k, v, mask)
-    if formulation is None:
-        formulation = "rows" if _on_cpu() or not q.size or v.shape != k.shape else "fused"
-    if formulation == "fused":
+    chosen = attention_formulation(formulation, q, k, v)
+    if chosen == "fused":
         return _fused(q, k, v, mask, causal)
-    if formulation == "lax":
+    if chosen == "lax":
         return _plain(q, k, v, mask, causal)
     return attention_rows(q, k, v, mask, causal)
 
@@ -79,9 +77,13 @@ def _check(q: jax.Array, k: jax.Array, v: jax.Array, causal: bool) -> None:
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise TypeError(f"attention: {name} must be floating, got {array.dtype}; cast it first")
         if array.dtype != q.dtype:
-            raise TypeError(f"attention: q is {q.dtype} and {name} is {array.dtype}; cast one to the other's dtype")
+            raise TypeError(
+                f"attention: q is {q.dtype} and {name} is {array.dtype}; cast one to the other's dtype"
+            )
     if k.shape[:-1] != v.shape[:-1]:
-        raise ValueError(f"attention: k and v must have the same positions and heads, got {k.shape} and {v.shape}")
+        raise ValueError(
+            f"attention: k and v must have the same positions and heads, got {k.shape} and {v.shape}"
+        )
     if q.shape[:-3] != k.shape[:-3] or q.shape[-1] != k.shape[-1]:
         raise ValueError(
             f"attention: q and k must agree in their leading axes and in head_dim, got {q.shape} and {k.shape}"
@@ -131,9 +133,7 @@ def _without_unseen(heads: int, k: jax.Array, v: jax.Array, mask: jax.Array) -> 
     )
 
 
-def _plain(
-    q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, causal: bool
-) -> jax.Array:
+def _plain(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, causal: bool) -> jax.Array:
     """The definition, with keys and values repeated for the heads of their group."""
     group = q.shape[-2] // k.shape[-2]
     allowed = mask
@@ -141,7 +141,9 @@ def _plain(
     wide = softmax_dtype(q.dtype)
     scores = jnp.einsum("...thd,...shd->...hts", q, k, preferred_element_type=wide) * q.shape[-1] ** -0.5
     if causal:
-        below = jnp.tril(jnp.ones(scores.shape[-2:], bool)).reshape((1,) * (scores.ndim - 2) + scores.shape[-2:])
+        below = jnp.tril(jnp.ones(scores.shape[-2:], bool)).reshape(
+            (1,) * (scores.ndim - 2) + scores.shape[-2:]
+        )
         allowed = below if allowed is None else jnp.logical_and(*jnp.broadcast_arrays(allowed, below))
     if allowed is not None:
         allowed = jnp.broadcast_to(allowed, scores.shape)
@@ -154,9 +156,7 @@ def _plain(
     return y.astype(q.dtype)
 
 
-def _fused(
-    q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, causal: bool
-) -> jax.Array:
+def _fused(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, causal: bool) -> jax.Array:
     """``jax.nn.dot_product_attention``, with rows that see nothing set to 0."""
     if k.shape != v.shape:
         raise ValueError(
