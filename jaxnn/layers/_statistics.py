@@ -14,22 +14,23 @@ from jaxnn.layers._affine import check_dtype
 def centred(x: Any, axes: tuple[int, ...], mask: Any = None) -> tuple[Any, Any, Any]:
     """Return ``x`` minus its mean over ``axes``, that mean, and the biased variance, axes kept.
 
-    A first guess of the mean is subtracted before the mean is taken, so that rounding is relative to the
-    spread and not to the offset: constant values have variance 0 exactly, at 1e4 too. The guess is held
-    constant in the gradient, which shifts by a constant do not change.
+    One of the values is subtracted before the mean is taken, so that rounding is relative to the spread and
+    not to the offset: constant values have variance 0 exactly, at 1e4 too. It is held constant in the
+    gradient, which shifts by a constant do not change. A rounded mean would not do in its place: the compiler
+    may round it differently in each kernel that recomputes it.
 
     Args:
         x: values in the dtype of the computation; under a mask, padding must be finite.
         axes: the axes of one group of values.
         mask: booleans of the shape of ``x``; groups without a real position have mean and variance 0.
     """
+    guess = lax.stop_gradient(x)
     if mask is None:
-        guess = x
         for axis in axes:
             guess = lax.slice_in_dim(guess, 0, 1, axis=axis)
     else:
-        guess = _mean(x, axes, mask)
-    guess = lax.stop_gradient(guess)
+        least = jnp.min(jnp.where(mask, guess, jnp.inf), axes, keepdims=True)
+        guess = jnp.where(jnp.any(mask, axes, keepdims=True), least, 0)
     z = x - jnp.broadcast_to(guess, x.shape)
     mean = _mean(z, axes, mask)
     z = z - jnp.broadcast_to(mean, z.shape)
