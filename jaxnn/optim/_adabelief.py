@@ -57,7 +57,7 @@ def adabelief(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        corrections = _hyper.bias_corrections(step, b1, b2)
         scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *corrections)
         updates, mu, nu = _leaves.map_leaves(
             "adabelief", _leaf, scalars, updates, (state.mu, state.nu), params
@@ -72,4 +72,4 @@ def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):
     surprise = g - mu
     nu = b2 * nu + (1 - b2) * (surprise * surprise) + eps_root
     root = jnp.sqrt(nu / correction2) + eps
-    return -rate / correction1 * _leaves.divide(mu, root, eps), mu, nu
+    return -rate * _leaves.divide(mu / correction1, root, eps), mu, nu

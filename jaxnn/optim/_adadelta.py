@@ -41,9 +41,9 @@ FORMS = {
 
 
 class AdadeltaState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and the mean squares of gradients and of steps."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and the two mean squares."""
 
-    step: jax.Array
+    step: jax.Array | None
     e_g: optax.Updates
     e_x: optax.Updates
 
@@ -82,7 +82,7 @@ def adadelta(
 
     def init(params: optax.Params) -> AdadeltaState:
         e_g, e_x = _leaves.zeros("adadelta", params), _leaves.zeros("adadelta", params)
-        return AdadeltaState(_leaves.zero_step(), e_g, e_x)
+        return AdadeltaState(_hyper.counter(rate), e_g, e_x)
 
     def update(
         updates: optax.Updates, state: AdadeltaState, params: optax.Params | None = None
@@ -90,7 +90,7 @@ def adadelta(
         scalars = (_hyper.at_step(rate, state.step), rho, eps)
         slots = (state.e_g, state.e_x)
         updates, e_g, e_x = _leaves.map_leaves("adadelta", _leaf, scalars, updates, slots, params)
-        return updates, AdadeltaState(_hyper.increment(state.step), e_g, e_x)
+        return updates, AdadeltaState(_hyper.increment_if_any(state.step), e_g, e_x)
 
     return _leaves.transformation(init, update)
 

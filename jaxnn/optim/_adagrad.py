@@ -33,9 +33,9 @@ FORMS = {"optax": (0.1, 1e-7), "paper": (0.0, 0.0), "torch": (0.0, 1e-10), "kera
 
 
 class AdagradState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and the sum of squared gradients."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and the sum of squared gradients."""
 
-    step: jax.Array
+    step: jax.Array | None
     sum_of_squares: optax.Updates
 
 
@@ -72,7 +72,7 @@ def adagrad(
     eps_under_root = form in ("optax", "keras")
 
     def init(params: optax.Params) -> AdagradState:
-        return AdagradState(_leaves.zero_step(), _leaves.zeros("adagrad", params, start))
+        return AdagradState(_hyper.counter(rate), _leaves.zeros("adagrad", params, start))
 
     def update(
         updates: optax.Updates, state: AdagradState, params: optax.Params | None = None
@@ -81,7 +81,7 @@ def adagrad(
         updates, total = _leaves.map_leaves(
             "adagrad", _leaf, scalars, updates, (state.sum_of_squares,), params
         )
-        return updates, AdagradState(_hyper.increment(state.step), total)
+        return updates, AdagradState(_hyper.increment_if_any(state.step), total)
 
     return _leaves.transformation(init, update)
 

@@ -65,7 +65,7 @@ def adam(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        corrections = _hyper.bias_corrections(step, b1, b2)
         scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *corrections)
         updates, mu, nu = _leaves.map_leaves("adam", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
@@ -77,4 +77,4 @@ def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
     root = jnp.sqrt(nu / correction2 + eps_root) + eps
-    return -rate / correction1 * _leaves.divide(mu, root, eps), mu, nu
+    return -rate * _leaves.divide(mu / correction1, root, eps), mu, nu

@@ -65,7 +65,7 @@ def adamw(
     ) -> tuple[optax.Updates, AdamState]:
         decayed = _trees.masked(_trees.need_params("adamw", params), mask)
         step = _hyper.increment(state.step)
-        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        corrections = _hyper.bias_corrections(step, b1, b2)
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
         scalars = (*rates, b1, b2, eps, eps_root, *corrections)
         slots = (state.mu, state.nu)
@@ -78,5 +78,5 @@ def adamw(
 def _leaf(g, mu, nu, p, rate, weight_decay, b1, b2, eps, eps_root, correction1, correction2):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    step = _leaves.divide(mu, jnp.sqrt(nu / correction2 + eps_root) + eps, eps) / correction1
+    step = _leaves.divide(mu / correction1, jnp.sqrt(nu / correction2 + eps_root) + eps, eps)
     return -rate * (step if p is None else step + weight_decay * p), mu, nu

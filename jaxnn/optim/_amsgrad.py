@@ -84,7 +84,7 @@ def amsgrad(
         updates: optax.Updates, state: AmsgradState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AmsgradState]:
         step = _hyper.increment(state.step)
-        c1, c2 = _hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step)
+        c1, c2 = _hyper.bias_corrections(step, b1, b2)
         alpha, one = _hyper.at_step(rate, state.step), 1.0
         # The step, the correction of nu before the maximum, and the one after it.
         alpha, before, after = {

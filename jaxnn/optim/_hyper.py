@@ -97,13 +97,26 @@ def rate(rule: str, value: ScalarOrSchedule, name: str = "learning_rate") -> Sca
     return non_negative(rule, name, value)
 
 
-def at_step(value: Scalar | Schedule, step: jax.Array) -> jax.Array:
+def counter(*rates: Scalar | Schedule) -> jax.Array | None:
+    """Return the step counter of a new state, or ``None`` where no rate is a schedule that asks for it."""
+    return jnp.zeros((), jnp.int32) if any(callable(value) for value in rates) else None
+
+
+def at_step(value: Scalar | Schedule, step: jax.Array | None) -> jax.Array:
     """Return a rate as an array of shape ``[]`` after ``step`` updates.
 
     An array even where it is constant, so that eager use does not compile anew for every learning rate.
+
+    Raises:
+      ValueError: the rate is a schedule, and the state counts no steps.
     """
-    found = value(step) if callable(value) else value
-    return jnp.asarray(found, dtype=jnp.result_type(float))
+    if not callable(value):
+        return jnp.asarray(value, dtype=jnp.result_type(float))
+    if step is None:
+        raise ValueError(
+            "the state counts no steps, and a schedule needs them: call init of the scheduled rule"
+        )
+    return jnp.asarray(value(step), dtype=jnp.result_type(float))
 
 
 def choice(rule: str, name: str, value: str, choices: Iterable[str]) -> str:
@@ -117,8 +130,13 @@ def choice(rule: str, name: str, value: str, choices: Iterable[str]) -> str:
 
 
 def increment(step: jax.Array) -> jax.Array:
-    """Add one to the step counter, which stays at its largest value rather than wrap."""
+    """Add one to a step counter, which stays at its largest value rather than wrap."""
     return step + (step < jnp.iinfo(step.dtype).max).astype(step.dtype)
+
+
+def increment_if_any(step: jax.Array | None) -> jax.Array | None:
+    """Add one to a step counter, if there is one."""
+    return None if step is None else increment(step)
 
 
 def log(decay: Scalar) -> Scalar:
@@ -128,11 +146,17 @@ def log(decay: Scalar) -> Scalar:
     return jnp.log(decay)
 
 
-def bias_correction(decay: Scalar, step: jax.Array) -> jax.Array:
-    """Return ``1 - decay**step`` without cancellation, for a step counted from one.
+def bias_corrections(step: jax.Array, *decays: Scalar) -> tuple[jax.Array, ...]:
+    """Return ``1 - decay**step`` for each decay without cancellation, for a step counted from one.
 
     In float32 ``1 - 0.999**step`` loses up to five digits at the first steps; ``-expm1(step * log(decay))``
-    none.
+    loses none. All are formed at once: every small operation of its own costs milliseconds of compilation.
     """
-    exponent = jnp.asarray(log(decay), dtype=jnp.result_type(float))
-    return -jnp.expm1(step.astype(exponent.dtype) * exponent)
+    dtype = jnp.result_type(float)
+    logs = [log(decay) for decay in decays]
+    concrete = all(isinstance(each, float) for each in logs)
+    exponents = (
+        np.asarray(logs, dtype) if concrete else jnp.stack([jnp.asarray(each, dtype) for each in logs])
+    )
+    corrections = -jnp.expm1(step.astype(dtype) * exponents)
+    return tuple(jax.lax.index_in_dim(corrections, i, keepdims=False) for i in range(len(decays)))

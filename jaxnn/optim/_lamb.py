@@ -63,7 +63,7 @@ def lamb(
         params = _trees.need_params("lamb", params)
         columns = (_trees.matching("lamb", "params", updates, params), _trees.masked(params, mask))
         step = _hyper.increment(state.step)
-        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        corrections = _hyper.bias_corrections(step, b1, b2)
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
         scalars = (*rates, b1, b2, eps, eps_root, *corrections)
         slots = (state.mu, state.nu)
@@ -76,7 +76,7 @@ def lamb(
 def _leaf(g, mu, nu, p, decayed, rate, weight_decay, b1, b2, eps, eps_root, correction1, correction2):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    step = _leaves.divide(mu, jnp.sqrt(nu / correction2 + eps_root) + eps, eps) / correction1
+    step = _leaves.divide(mu / correction1, jnp.sqrt(nu / correction2 + eps_root) + eps, eps)
     if decayed is not None:
         step = step + weight_decay * decayed
     return -rate * _leaves.trust_ratio(p, step, 0.0) * step, mu, nu

@@ -20,9 +20,9 @@ from jaxnn.optim import _hyper, _leaves, _trees
 
 
 class LarsState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and the trace, shaped like the parameters."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and the trace, shaped like the parameters."""
 
-    step: jax.Array
+    step: jax.Array | None
     trace: optax.Updates
 
 
@@ -67,7 +67,7 @@ def lars(
     kept = _hyper.fraction("lars", "momentum", momentum)
 
     def init(params: optax.Params) -> LarsState:
-        return LarsState(_leaves.zero_step(), _leaves.zeros("lars", params))
+        return LarsState(_hyper.counter(rate, decay), _leaves.zeros("lars", params))
 
     def update(
         updates: optax.Updates, state: LarsState, params: optax.Params | None = None
@@ -83,7 +83,7 @@ def lars(
             nesterov,
         )
         updates, trace = _leaves.map_leaves("lars", _leaf, scalars, updates, (state.trace,), params, columns)
-        return updates, LarsState(_hyper.increment(state.step), trace)
+        return updates, LarsState(_hyper.increment_if_any(state.step), trace)
 
     return _leaves.transformation(init, update)
 

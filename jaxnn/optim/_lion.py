@@ -16,9 +16,9 @@ from jaxnn.optim import _hyper, _leaves, _trees
 
 
 class LionState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and the mean, shaped like the parameters."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and the mean, shaped like the parameters."""
 
-    step: jax.Array
+    step: jax.Array | None
     mu: optax.Updates
 
 
@@ -58,7 +58,7 @@ def lion(
     decay = _hyper.rate("lion", weight_decay, "weight_decay")
 
     def init(params: optax.Params) -> LionState:
-        return LionState(_leaves.zero_step(), _leaves.zeros("lion", params))
+        return LionState(_hyper.counter(rate, decay), _leaves.zeros("lion", params))
 
     def update(
         updates: optax.Updates, state: LionState, params: optax.Params | None = None
@@ -66,7 +66,7 @@ def lion(
         decayed = _trees.masked(_trees.need_params("lion", params), mask)
         scalars = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step), b1, b2)
         updates, mu = _leaves.map_leaves("lion", _leaf, scalars, updates, (state.mu,), params, [decayed])
-        return updates, LionState(_hyper.increment(state.step), mu)
+        return updates, LionState(_hyper.increment_if_any(state.step), mu)
 
     return _leaves.transformation(init, update)
 

@@ -14,9 +14,9 @@ from jaxnn.optim import _hyper, _leaves
 
 
 class MomentumState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and the trace, shaped like the parameters."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and the trace, shaped like the parameters."""
 
-    step: jax.Array
+    step: jax.Array | None
     trace: optax.Updates
 
 
@@ -47,14 +47,14 @@ def momentum(
     decay = _hyper.fraction("momentum", "momentum", momentum)
 
     def init(params: optax.Params) -> MomentumState:
-        return MomentumState(_leaves.zero_step(), _leaves.zeros("momentum", params))
+        return MomentumState(_hyper.counter(rate), _leaves.zeros("momentum", params))
 
     def update(
         updates: optax.Updates, state: MomentumState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, MomentumState]:
         scalars = (_hyper.at_step(rate, state.step), decay)
         updates, trace = _leaves.map_leaves("momentum", _leaf, scalars, updates, (state.trace,), params)
-        return updates, MomentumState(_hyper.increment(state.step), trace)
+        return updates, MomentumState(_hyper.increment_if_any(state.step), trace)
 
     return _leaves.transformation(init, update)
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxnn.optim import _hyper, _leaves, _trees
+from jaxnn.optim._nadam import look_ahead
 
 
 class MuonState(NamedTuple):
@@ -110,15 +111,16 @@ def muon(
         decayed = [kept if jnp.ndim(p) == 2 else p for p, kept in zip(leaves, masked, strict=True)]
         _trees.check_slots("muon", updates, state[1:], lambda g: (g, None if g.ndim == 2 else g))
         step = _hyper.increment(state.step)
+        c_beta, c1, c2 = _hyper.bias_corrections(step, beta, b1, b2)
+        weights = look_ahead if nesterov else _mean_only
         matrix = (
-            *(_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step), beta),
-            *_look_ahead(beta, step, nesterov),
+            _hyper.at_step(rate, state.step),
+            _hyper.at_step(decay, state.step),
+            beta,
+            *weights(beta, c_beta),
         )
-        other = (
-            *(_hyper.at_step(adam_rate, state.step), _hyper.at_step(adam_decay, state.step), b1),
-            *_look_ahead(b1, step, nesterov),
-            *(b2, eps_root, _hyper.bias_correction(b2, step)),
-        )
+        others = (_hyper.at_step(adam_rate, state.step), _hyper.at_step(adam_decay, state.step))
+        other = (*others, b1, *weights(b1, c1), b2, eps_root, c2)
         scalars = (eps, steps, *coefficients, rms, *matrix, *other)
         slots = (state.mu, state.nu)
         updates, mu, nu = _leaves.map_leaves(
@@ -129,12 +131,9 @@ def muon(
     return _leaves.transformation(init, update)
 
 
-def _look_ahead(decay, step, nesterov):
-    """Return the weights of the mean gradient and of the gradient in a step."""
-    if not nesterov:
-        return 1 / _hyper.bias_correction(decay, step), 0.0
-    ahead = decay / _hyper.bias_correction(decay, step + 1)
-    return ahead, (1 - decay) / _hyper.bias_correction(decay, step)
+def _mean_only(_decay, correction):
+    """Return the weights of the mean gradient and of the gradient where nothing looks ahead."""
+    return 1 / correction, 0.0
 
 
 def _leaf(g, mu, nu, p, eps, steps, a, b, c, rms, *scalars):

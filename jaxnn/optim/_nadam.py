@@ -92,8 +92,12 @@ def nadam(
         updates: optax.Updates, state: NadamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, NadamState]:
         step = _hyper.increment(state.step)
-        product, decay, ahead, here = _momenta(b1, step, state.product, pace, form == "paper")
-        correction = _hyper.bias_correction(b2, step)
+        c1, correction = _hyper.bias_corrections(step, b1, b2)
+        if pace is None:
+            product, decay, (ahead, here) = None, b1, look_ahead(b1, c1)
+        else:
+            product, now, ahead, here = _scheduled(b1, step, state.product, pace)
+            decay = now if form == "paper" else b1
         correction = correction / b2 if form == "paper" else correction
         scalars = (_hyper.at_step(rate, state.step), decay, b2, eps, eps_root, ahead, here, correction)
         updates, mu, nu = _leaves.map_leaves("nadam", _leaf, scalars, updates, (state.mu, state.nu), params)
@@ -102,20 +106,18 @@ def nadam(
     return _leaves.transformation(init, update)
 
 
-def _momenta(b1, step, product, pace, decay_moves):
-    """Return the product, the decay of the mean gradient, and the weights of the mean and of the gradient."""
-    if pace is None:
-        ahead = b1 / _hyper.bias_correction(b1, step + 1)
-        return None, b1, ahead, (1 - b1) / _hyper.bias_correction(b1, step)
+def look_ahead(decay: _hyper.Scalar, correction: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the weights of the mean gradient and of the gradient, for ``correction = 1 - decay**t``."""
+    following = correction + (1 - correction) * (1 - decay)
+    return decay / following, (1 - decay) / correction
+
+
+def _scheduled(b1, step, product, pace):
+    """Return the new product of the momenta, this step's momentum, and the two weights."""
     t = step.astype(product.dtype)
     now, following = (b1 * (1 - 0.5 * 0.96 ** (pace * (t + later))) for later in (0, 1))
     product = (product * now).astype(product.dtype)
-    return (
-        product,
-        now if decay_moves else b1,
-        following / (1 - product * following),
-        (1 - now) / (1 - product),
-    )
+    return product, now, following / (1 - product * following), (1 - now) / (1 - product)
 
 
 def _leaf(g, mu, nu, rate, decay, b2, eps, eps_root, ahead, here, correction):

@@ -28,9 +28,9 @@ FORMS = ("optax", "paper", "torch", "keras")
 
 
 class NesterovState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and ``t`` or ``v``, shaped like the parameters."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and ``t`` or ``v`` of the form."""
 
-    step: jax.Array
+    step: jax.Array | None
     trace: optax.Updates
 
 
@@ -63,14 +63,14 @@ def nesterov(
     rate_inside = _hyper.choice("nesterov", "form", form, FORMS) in ("paper", "keras")
 
     def init(params: optax.Params) -> NesterovState:
-        return NesterovState(_leaves.zero_step(), _leaves.zeros("nesterov", params))
+        return NesterovState(_hyper.counter(rate), _leaves.zeros("nesterov", params))
 
     def update(
         updates: optax.Updates, state: NesterovState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, NesterovState]:
         scalars = (_hyper.at_step(rate, state.step), decay, rate_inside)
         updates, trace = _leaves.map_leaves("nesterov", _leaf, scalars, updates, (state.trace,), params)
-        return updates, NesterovState(_hyper.increment(state.step), trace)
+        return updates, NesterovState(_hyper.increment_if_any(state.step), trace)
 
     return _leaves.transformation(init, update)
 

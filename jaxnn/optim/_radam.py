@@ -66,7 +66,7 @@ def radam(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        corrections = _hyper.bias_corrections(step, b1, b2)
         r, r_inf = _length(b2, step), 2 / (1 - b2) - 1
         rectification = jnp.sqrt(
             jnp.maximum(r - 4, 0) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * jnp.maximum(r, 1))

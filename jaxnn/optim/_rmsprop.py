@@ -35,9 +35,9 @@ FORMS = {"optax": (0.9, 1e-8), "paper": (0.9, 0.0), "torch": (0.99, 1e-8), "kera
 
 
 class RmspropState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32, and slots; the last two may be ``None``."""
+    """``step``, the updates made, ``[]`` int32 or ``None``, and slots; the last two may be ``None``."""
 
-    step: jax.Array
+    step: jax.Array | None
     nu: optax.Updates
     mean: optax.Updates | None
     trace: optax.Updates | None
@@ -89,7 +89,7 @@ def rmsprop(
         nu = _leaves.zeros("rmsprop", params)
         mean = _leaves.zeros("rmsprop", params) if centered else None
         trace = None if momentum is None else _leaves.zeros("rmsprop", params)
-        return RmspropState(_leaves.zero_step(), nu, mean, trace)
+        return RmspropState(_hyper.counter(rate), nu, mean, trace)
 
     def update(
         updates: optax.Updates, state: RmspropState, params: optax.Params | None = None
@@ -97,7 +97,7 @@ def rmsprop(
         scalars = (_hyper.at_step(rate, state.step), decay, eps, kept, *switches)
         slots = (state.nu, state.mean, state.trace)
         updates, *slots = _leaves.map_leaves("rmsprop", _leaf, scalars, updates, slots, params)
-        return updates, RmspropState(_hyper.increment(state.step), *slots)
+        return updates, RmspropState(_hyper.increment_if_any(state.step), *slots)
 
     return _leaves.transformation(init, update)
 

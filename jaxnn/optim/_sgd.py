@@ -11,9 +11,9 @@ from jaxnn.optim._nesterov import nesterov as nesterov_rule
 
 
 class SgdState(NamedTuple):
-    """``step``, the number of updates made, ``[]`` int32."""
+    """``step``, the updates made, ``[]`` int32 or ``None``."""
 
-    step: jax.Array
+    step: jax.Array | None
 
 
 def sgd(
@@ -47,14 +47,14 @@ def sgd(
 
     def init(params: optax.Params) -> SgdState:
         _trees.check_floating("sgd", "the parameter", params)
-        return SgdState(_leaves.zero_step())
+        return SgdState(_hyper.counter(rate))
 
     def update(
         updates: optax.Updates, state: SgdState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, SgdState]:
         scalars = (_hyper.at_step(rate, state.step),)
         (updates,) = _leaves.map_leaves("sgd", _leaf, scalars, updates, params=params)
-        return updates, SgdState(_hyper.increment(state.step))
+        return updates, SgdState(_hyper.increment_if_any(state.step))
 
     return _leaves.transformation(init, update)
 

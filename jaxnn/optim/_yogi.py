@@ -60,7 +60,7 @@ def yogi(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = (_hyper.bias_correction(b1, step), _hyper.bias_correction(b2, step))
+        corrections = _hyper.bias_corrections(step, b1, b2)
         scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, *corrections)
         updates, mu, nu = _leaves.map_leaves("yogi", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
@@ -72,4 +72,4 @@ def _leaf(g, mu, nu, rate, b1, b2, eps, correction1, correction2):
     mu = b1 * mu + (1 - b1) * g
     nu = nu - (1 - b2) * jnp.sign(nu - g * g) * (g * g)
     mean = jnp.where(mu == 0, 0, mu + START * (1 - correction1))
-    return -rate / correction1 * _leaves.divide(mean, jnp.sqrt(nu / correction2) + eps, eps), mu, nu
+    return -rate * _leaves.divide(mean / correction1, jnp.sqrt(nu / correction2) + eps, eps), mu, nu
