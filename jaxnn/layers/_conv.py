@@ -14,7 +14,15 @@ from jaxnn.core import (
     positive_ints,
     stateless,
 )
-from jaxnn.layers._affine import Initializer, affine_params, check_dtype, lecun_normal, promoted, zeros
+from jaxnn.layers._affine import (
+    Initializer,
+    affine_params,
+    check_dtype,
+    check_initializers,
+    lecun_normal,
+    promoted,
+    zeros,
+)
 
 
 def conv(
@@ -36,6 +44,11 @@ def conv(
     Parameters: ``kernel`` ``(*kernel_size, in / groups, features)``, ``bias`` ``(features,)``. The
     kernel is not flipped. On CPU it takes formulations that XLA's own convolution does not reach
     (see ``jaxnn.ops.conv``), where Flax and Haiku call ``lax`` everywhere.
+
+    Numbers are those of Flax's ``Conv`` with equal arguments, and of PyTorch's with the kernel
+    ``weight.permute(2, 3, 1, 0)``. With ``groups`` equal to the channels it is depthwise; the separable
+    convolution of MobileNet (Howard et al., 2017, arXiv:1704.04861) is
+    ``nn.chain(nn.conv(channels, (3, 3), groups=channels), nn.conv(features, (1, 1)))``.
 
     Args:
         features: channels of the output.
@@ -72,6 +85,7 @@ def conv(
     if features % groups:
         raise ValueError(f"conv: groups must divide features, got groups={groups}, features={features}")
     param_dtype = check_dtype("conv", param_dtype)
+    check_initializers("conv", kernel_init=kernel_init, bias_init=bias_init)
     names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def check(x: Any) -> None:

@@ -1,10 +1,10 @@
 """Pooling over whole axes (Lin et al., 2013, "Network in network"), with padding left out."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxnn.core import Layer, Masked, check_floating, describe, stateless, wide_dtype
 from jaxnn.layers._padding import spread_mask
@@ -115,6 +115,6 @@ def _pooled(name: str, x: Any, axes: Axes) -> tuple[int, ...]:
                 f"{name}: axes must be distinct axes of the input before its last one, got {tuple(axes)} for "
                 f"{describe(x)}"
             )
-    if not np.prod([x.shape[axis] for axis in pooled]):
+    if not prod(x.shape[axis] for axis in pooled):
         raise ValueError(f"{name}: there is nothing to pool in {describe(x)} over axes {pooled}")
     return pooled

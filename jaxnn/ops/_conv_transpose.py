@@ -6,7 +6,7 @@ and Visin, arXiv:1603.07285).
 
 On a CPU the ``"patches"`` formulation multiplies every cell by the whole kernel in one matrix product and
 adds the results where they belong; both gradients are then matrix products too. XLA's own, a convolution of
-the strided input, took 2 to 47 times as long for a gradient step inside a compiled loop (eight shapes of
+the strided input, took 2 to 47 times as long for a gradient step inside a compiled loop (seven shapes of
 decoders and U-Nets, two cores).
 """
 
