@@ -84,15 +84,17 @@ def table(summary: dict[str, Any]) -> str:
     floor = summary["floor"] if summary["floor"] in measured else None
     head = ["", summary["unit"], "lowest to highest"]
     head += ["times the floor"] if floor else []
-    head += ["jaxnn is faster by"]
+    compared = any(label.startswith("jaxnn") for label in measured)
+    head += ["jaxnn is faster by"] if compared else []
     lines = [f"### {summary['title']}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for label, one in measured.items():
         cells = [label, f"{one['median']:.3g}", f"{one['low']:.3g} to {one['high']:.3g}"]
         if floor:
             cells.append(f"{one['median'] / measured[floor]['median']:.2f}")
         ours = measured.get(_ours(label, measured))
-        peer = ours is not None and label != floor and not label.startswith("jaxnn")
-        cells.append(f"{one['median'] / ours['median']:.2f}" if peer and ours else "")
+        peer = label != floor and not label.startswith("jaxnn")
+        if compared:
+            cells.append(f"{one['median'] / ours['median']:.2f}" if peer and ours else "")
         lines.append(f"| {' | '.join(cells)} |")
     skipped = [
         f"{label} ({one['absent']})" for label, one in summary["contenders"].items() if "absent" in one
