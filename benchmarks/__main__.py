@@ -15,7 +15,10 @@ from benchmarks._measure import steady, whole_processes
 from benchmarks._report import RESULTS, save, summarise, table
 from benchmarks._row import Row
 
-ROWS = ("mlp_epoch", "mlp_process", "cnn_step", "iris", "import_time", "init_depth", "epoch_formulations")
+ROWS = (
+    *("mlp_epoch", "mlp_process", "cnn_step", "recurrent", "recurrent_large", "transformer", "iris"),
+    *("import_time", "init_depth", "epoch_formulations"),
+)
 
 
 def _parser() -> argparse.ArgumentParser:
