@@ -1,16 +1,19 @@
 """Every update rule beside optax's: time of an update and of its compilation, on three trees.
 
-    python benchmarks/update_rules.py                      # all rules on all trees, about twenty minutes on two cores
-    python benchmarks/update_rules.py --rules adam lamb --trees small --markdown docs/update_rules.md
+    python benchmarks/update_rules.py --rules adam lamb --trees small
+    python benchmarks/update_rules.py --tables docs/update_rules.md      # what has been measured so far
 
-An update is ``optax.apply_updates(params, updates)`` with parameters and state donated. Both rules are measured side by side in
-one process, in turns whose order alternates; quoted are medians, and their ratio (below 1: ours is faster).
+An update is ``optax.apply_updates(params, updates)`` with parameters and state donated. Both rules are
+measured side by side in one process, in turns whose order alternates; quoted are medians and their ratio
+(below 1: ours is faster). All rules on all trees take half an hour; each result is kept in
+``docs/update_rules.jsonl`` as it comes.
 """
 
 import argparse
-import platform
+import json
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +24,9 @@ import optax
 from jaxnn import optim
 
 TREES = {
-    "small": ("1000 leaves of 64", lambda: {f"w{i:04d}": (8, 8) for i in range(1000)}),
-    "middling": ("300 leaves of 4096", lambda: {f"w{i:04d}": (64, 64) for i in range(300)}),
-    "large": ("one leaf of 20 million", lambda: {"w": (20_000_000,)}),
+    "small": ("1000 leaves of 64", {f"w{i:04d}": (8, 8) for i in range(1000)}),
+    "middling": ("300 leaves of 4096", {f"w{i:04d}": (64, 64) for i in range(300)}),
+    "large": ("One leaf of 20 million", {"w": (20_000_000,)}),
 }
 PEERS = {
     "momentum": partial(optax.sgd, momentum=0.9),
@@ -31,12 +34,17 @@ PEERS = {
     "muon": optax.contrib.muon,
 }
 RULES = [name for name in optim.__all__ if name not in ("accumulate", "skip_nonfinite")]
+RESULTS = Path(__file__).parent.parent / "docs" / "update_rules.jsonl"
 
 
 class Contender:
-    """One rule on one tree: compiled once, then timed an update at a time."""
+    """One rule on one tree, compiled and timed."""
 
-    def __init__(self, rule: optax.GradientTransformation, shapes: dict[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self, make: Callable[..., optax.GradientTransformation], shapes: dict[str, tuple[int, ...]]
+    ) -> None:
+        rule = make(1e-3)
+
         def step(params, state, gradients):
             updates, state = rule.update(gradients, state, params)
             return optax.apply_updates(params, updates), state
@@ -46,75 +54,93 @@ class Contender:
         self.state = jax.jit(rule.init)(self.params)
         self.step = jax.jit(step, donate_argnums=(0, 1))
         self.times: list[float] = []
+        self.compilations: list[float] = []
 
-    def compile(self) -> float:
-        """Trace, lower and compile anew, and return the seconds it took."""
+    def compile(self) -> None:
+        """Trace, lower and compile anew."""
         jax.clear_caches()
         start = time.perf_counter()
         self.step.lower(self.params, self.state, self.gradients).compile()
-        return time.perf_counter() - start
+        self.compilations.append(time.perf_counter() - start)
 
-    def run(self, record: bool = True) -> None:
+    def run(self) -> None:
         """Make one update."""
         start = time.perf_counter()
         self.params, self.state = jax.block_until_ready(self.step(self.params, self.state, self.gradients))
-        if record:
-            self.times.append(time.perf_counter() - start)
+        self.times.append(time.perf_counter() - start)
 
 
-def compare(name: str, tree: str, repeats: int, compiles: int) -> tuple[float, float, float, float]:
-    """Return the median seconds of an update, ours and optax's, and of a compilation, ours and optax's."""
-    shapes = TREES[tree][1]()
-    pair = [
-        Contender(getattr(optim, name)(1e-3), shapes),
-        Contender(PEERS.get(name, getattr(optax, name, None))(1e-3), shapes),
+def compare(name: str, tree: str, updates: int, compilations: int) -> dict[str, object]:
+    """Return the median seconds of an update and of a compilation, ours and optax's."""
+    shapes = TREES[tree][1]
+    peer = PEERS[name] if name in PEERS else getattr(optax, name)
+    pair = [Contender(getattr(optim, name), shapes), Contender(peer, shapes)]
+    for turn in range(compilations):
+        for contender in pair[:: 1 if turn % 2 == 0 else -1]:
+            contender.compile()
+    for turn in range(updates + 2):
+        for contender in pair[:: 1 if turn % 2 == 0 else -1]:
+            contender.run()
+    return {
+        "rule": name,
+        "tree": tree,
+        "update": [statistics.median(contender.times[2:]) for contender in pair],
+        "compilation": [statistics.median(contender.compilations) for contender in pair],
+        "updates": updates,
+        "compilations": compilations,
+        "where": f"jax {jax.__version__}, optax {optax.__version__}, {jax.default_backend()}",
+    }
+
+
+def row(result: dict) -> str:
+    """Return one line of a table."""
+    cells = [result["rule"]]
+    for key, unit in (("update", 1e3), ("compilation", 1.0)):
+        ours, theirs = result[key]
+        cells += [f"{ours * unit:.3g}", f"{theirs * unit:.3g}", f"{ours / theirs:.2f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def tables() -> str:
+    """Return the tables of the newest results."""
+    newest = {(r["tree"], r["rule"]): r for r in map(json.loads, RESULTS.read_text().splitlines())}
+    lines = [
+        "# Update rules beside optax's",
+        "",
+        "Made by `python benchmarks/update_rules.py`: update and compilation (tracing,",
+        "lowering and XLA) of ours and of optax's rule in one process, turn by turn; medians. Parameters and",
+        "state are donated. Two runs of the same program differ by up to a tenth.",
+        "",
+        f"Where: {'; '.join(sorted({r['where'] for r in newest.values()}))}.",
     ]
-    taken: list[list[float]] = [[], []]
-    for turn in range(compiles):
-        for which in (0, 1) if turn % 2 == 0 else (1, 0):
-            taken[which].append(pair[which].compile())
-    for contender in pair:
-        contender.run(record=False)
-    for turn in range(repeats):
-        for which in (0, 1) if turn % 2 == 0 else (1, 0):
-            pair[which].run()
-    ours, theirs = (statistics.median(contender.times) for contender in pair)
-    return ours, theirs, *map(statistics.median, taken)
+    for tree, (title, _) in TREES.items():
+        rows = [row(newest[tree, name]) for name in RULES if (tree, name) in newest]
+        if rows:
+            names = ("rule", "update, ms", "optax", "ratio", "compilation, s", "optax", "ratio")
+            lines += ["", f"## {title}", "", f"| {' | '.join(names)} |", "|" + "---|" * len(names), *rows]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Measure, print a line for each pair, and write the tables if asked to."""
+    """Measure what is asked for, or write the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rules", nargs="+", default=RULES, choices=RULES)
     parser.add_argument("--trees", nargs="+", default=list(TREES), choices=list(TREES))
-    parser.add_argument("--repeats", type=int, default=40, help="updates of each rule")
-    parser.add_argument("--compiles", type=int, default=2, help="compilations of each rule")
-    parser.add_argument("--markdown", type=Path, help="write the tables to this file")
+    parser.add_argument("--updates", type=int, default=40, help="updates of each rule")
+    parser.add_argument("--compilations", type=int, default=3, help="compilations of each rule")
+    parser.add_argument("--tables", type=Path, help="write the tables to this file and measure nothing")
     options = parser.parse_args()
-
-    lines = [
-        f"jax {jax.__version__}, optax {optax.__version__}, {jax.devices()[0].device_kind}, "
-        f"{platform.machine()}, {jax.default_backend()}; {options.repeats} updates, {options.compiles} compilations.",
-    ]
+    if options.tables:
+        options.tables.write_text(tables())
+        return
     for tree in options.trees:
-        lines += ["", f"### {TREES[tree][0]}", ""]
-        lines += [
-            "| rule | ours, ms | optax, ms | ratio | compile ours, s | compile optax, s | ratio |",
-            "|" + "---|" * 7,
-        ]
         for name in options.rules:
-            ours, theirs, compile_ours, compile_theirs = compare(
-                name, tree, options.repeats, options.compiles
-            )
-            lines.append(
-                f"| {name} | {ours * 1e3:.3g} | {theirs * 1e3:.3g} | {ours / theirs:.2f} "
-                f"| {compile_ours:.3g} | {compile_theirs:.3g} | {compile_ours / compile_theirs:.2f} |"
-            )
-            print(f"{tree:9s} {lines[-1]}", flush=True)
-    if options.markdown:
-        options.markdown.write_text("\n".join(lines) + "\n")
+            result = compare(name, tree, options.updates, options.compilations)
+            print(f"{tree:9s}{row(result)}", flush=True)
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -88,24 +88,16 @@ def map_leaves(
     _trees.check_floating(rule, "the gradient of", updates)
     gradients, treedef = jax.tree.flatten(updates)
     like = gradients if params is None else _trees.matching(rule, "params", updates, params)
-    rows = zip(
-        *(
-            [None] * len(gradients)
-            if slot is None
-            else _trees.matching(rule, "the state", updates, slot, same_shape)
-            for slot in slots
-        ),
-        *columns,
-        strict=True,
-    )
+    state = [
+        [None] * len(gradients)
+        if slot is None
+        else _trees.matching(rule, "the state", updates, slot, same_shape)
+        for slot in slots
+    ]
+    rows = zip(like, gradients, *state, *columns, strict=True)
     constants = tuple(... if isinstance(s, jax.Array) else s for s in scalars)
     traced = tuple(s for s in scalars if isinstance(s, jax.Array))
-    results = [
-        _apply(leaf_rule, jnp.result_type(p), constants, traced, g, *row)
-        for p, g, row in zip(
-            like, gradients, rows if slots or columns else [()] * len(gradients), strict=True
-        )
-    ]
+    results = [_apply(leaf_rule, jnp.result_type(p), constants, traced, *row) for p, *row in rows]
     new = list(zip(*results, strict=True)) if results else [()] * (1 + len(slots))
     return tuple(
         None if slot is None else treedef.unflatten(leaves)

@@ -214,14 +214,14 @@ def schedule(rate: Any) -> Callable[[jax.Array], jax.Array]:
     return lambda step: rate * 0.5 ** (jnp.asarray(step, jnp.result_type(float)) / 10)
 
 
-def follow(case: Case, params: Any, gradients: Any, rate: float) -> Any:
+def follow(case: Case, params: Any, gradients: Any, rate: float, constant: bool = False) -> Any:
     """Return the updates of a case's oracle, stacked over the steps, and let the parameters go with them."""
 
     def leaf(p: np.ndarray, gs: np.ndarray) -> np.ndarray:
         p, slots, updates = np.asarray(p, np.float64), {}, []
         for t, g in enumerate(np.asarray(gs, np.float64), start=1):
-            first = rate if case.rule == "rprop" else rate * 0.5 ** ((t - 1) / 10)
-            update = case.oracle(t, g, p, slots, first, **case.hyper)
+            now = rate if constant or case.rule == "rprop" else rate * 0.5 ** ((t - 1) / 10)
+            update = case.oracle(t, g, p, slots, now, **case.hyper)
             p = p + update
             updates.append(update)
         return np.stack(updates)
