@@ -56,6 +56,17 @@ AUGMENTED = {"unbiased": False, "bad_inputs": [f32(4, 2)]}
 # A surrogate is not the derivative of the step itself, so finite differences would refuse it.
 SURROGATE = {"lanes": [lane for lane in testing.LANES if lane not in ("gradients", "points")]}
 
+STEPS = {"mask": np.array([[1, 1, 1, 1], [1, 0, 1, 0], [1, 1, 0, 0]], bool)}
+DROPPED = {"train": True, "unbiased": False, "lanes": ("values", "keys")}
+STACK = STEPS | {"lanes": ("values", "gradients", "masks")}
+
+# The bias of the keys moves all scores of a row alike, which a softmax does not feel: its gradient is 0.
+FELT = {"live": ["query", "key']['kernel", "value", "output", "x"]}
+SEES = {"depends": np.tril(np.ones((5, 5), bool))}
+ATTENTION = FELT | {"mask": MASK}
+CAUSAL = ATTENTION | SEES | {"bad_inputs": [i32(3, 5, 4)]}
+BLOCK = SEES | {"mask": MASK, "bad_inputs": [f32(3, 5, 3)]}
+
 TABLE = [
     Entry("dense", lambda: nn.dense(3), f32(4, 5), {"bad_inputs": [f32(4, 6), i32(4, 5)]}),
     Entry("dense without bias", lambda: nn.dense(3, use_bias=False), f32(2, 3, 5)),
@@ -113,6 +124,27 @@ TABLE = [
     Entry("random_crop", lambda: nn.random_crop((3, 2), padding=1), f32(3, 5, 4, 2), AUGMENTED),
     Entry("random_rotate", lambda: nn.random_rotate(30.0), f32(3, 5, 4, 2), AUGMENTED),
     Entry("group_norm images", lambda: nn.group_norm(2), f32(2, 3, 2, 4)),
+    Entry(
+        "lstm",
+        lambda: nn.lstm(3),
+        f32(3, 4, 2),
+        STEPS | {"bad_inputs": [f32(3, 4, 5), f32(3, 2), i32(3, 4, 2)]},
+    ),
+    Entry(
+        "gru reversed", lambda: nn.gru(3, reverse=True), f32(3, 4, 2), STEPS | {"bad_inputs": [f32(3, 4, 5)]}
+    ),
+    Entry("gru original", lambda: nn.gru(3, form="original", return_sequences=False), f32(3, 4, 2), STEPS),
+    Entry("simple_rnn", lambda: nn.simple_rnn(3, return_carry=True, learn_carry=True), f32(3, 4, 2), STEPS),
+    Entry("lstm with recurrent dropout", lambda: nn.lstm(4, recurrent_dropout=0.4), f32(3, 4, 2), DROPPED),
+    Entry(
+        "bidirectional",
+        lambda: nn.bidirectional(nn.gru(2)),
+        f32(3, 4, 2),
+        STEPS | {"bad_inputs": [f32(3, 2)]},
+    ),
+    Entry(
+        "stacked_cell", lambda: nn.rnn(nn.stacked_cell(nn.lstm_cell(2), nn.gru_cell(3))), f32(3, 4, 2), STACK
+    ),
     Entry("callable", lambda: jnp.tanh, f32(4, 5)),
     Entry("chain", lambda: nn.chain(nn.dense(4), jax.nn.gelu, nn.dropout(0.2), nn.dense(2)), f32(4, 3)),
     Entry("residual", lambda: nn.residual(nn.chain(nn.dense(4), jnp.tanh)), f32(3, 4)),
@@ -124,4 +156,17 @@ TABLE = [
     Entry("remat", lambda: nn.remat(nn.chain(nn.dense(4), jnp.tanh, nn.dropout(0.2))), f32(3, 4)),
     Entry("model", lambda: autoencoder, f32(3, 4)),
     Entry("model sharing a child", lambda: twice, f32(3, 4)),
+    Entry("attention", lambda: nn.attention(2), f32(3, 5, 4), ATTENTION | {"bad_inputs": [f32(3, 5, 3), f32(4)]}),
+    Entry("attention causal", lambda: nn.attention(4, 2, True, rotary=True, head_dim=2), f32(3, 5, 4), CAUSAL),
+    Entry("attention cross", lambda: nn.attention(2, use_bias=False), (f32(3, 4, 2), f32(3, 5, 2))),
+    Entry("positional_embedding", lambda: nn.positional_embedding(), f32(3, 5, 4), {"mask": MASK}),
+    Entry("sinusoidal", lambda: nn.positional_embedding(kind="sinusoidal"), f32(3, 5, 3), {"mask": MASK}),
+    Entry("rotary", lambda: nn.rotary(), f32(3, 5, 1, 4), {"mask": MASK, "bad_inputs": [f32(3, 5, 1, 3)]}),
+    Entry("transformer_block", lambda: nn.transformer_block(2, 1, True, use_bias=False), f32(3, 5, 4), BLOCK),
+    Entry(
+        "transformer_block with memory",
+        lambda: nn.transformer_block(2, cross=True, pre_norm=False, dropout_rate=0.2, use_bias=False),
+        (f32(2, 3, 4), f32(2, 4, 4)),
+        {"lanes": ("values", "gradients", "keys"), "unbiased": False},
+    ),
 ]

@@ -14,18 +14,20 @@ from jaxnn.core import (
     check_floating,
     check_key,
     check_min_rank,
+    check_params,
+    common_dtype,
     describe,
     positive_int,
     probability,
     require_key,
+    wide_dtype,
 )
-from jaxnn.layers._affine import Initializer, check_dtype, promoted
+from jaxnn.layers._affine import Initializer, check_dtype
 
 
 def orthogonal(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Draw an orthogonal matrix (Saxe et al., 2014, arXiv:1312.6120), in float32 at least."""
-    wide = jnp.promote_types(dtype, jnp.float32)
-    return jax.nn.initializers.orthogonal()(key, shape, wide).astype(dtype)
+    return jax.nn.initializers.orthogonal()(key, shape, wide_dtype(dtype)).astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,10 @@ def gated_cell(options: Gated, run: Callable[..., tuple[Any, Any]]) -> Cell:
 
     def prepared(params: Params, x: Any) -> tuple[Any, dict[str, Any]]:
         check_floating(name, x)
-        x, *arrays = promoted(name, params, options.names(), x)
-        named = dict(zip(options.names(), arrays, strict=True))
+        check_params(name, params, options.names())
+        dtype = common_dtype(x.dtype, *(params[part].dtype for part in options.names()))
+        named = {part: params[part].astype(dtype) for part in options.names()}
+        x = x.astype(dtype)
         size = named["input_kernel"].shape[0]
         if x.shape[-1] != size:
             raise ValueError(

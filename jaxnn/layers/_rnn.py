@@ -79,9 +79,8 @@ def rnn(
 def recurrent_layer(name: str, cell: Any, reverse: Any, sequences: Any, return_carry: Any) -> Layer:
     """``rnn`` under another name."""
     if not isinstance(cell, Cell):
-        called = "is not a Cell" if isinstance(cell, Layer) else "pass a Cell, as nn.lstm_cell(64)"
         got = f"the layer {cell.name!r}" if isinstance(cell, Layer) else describe(cell)
-        raise TypeError(f"{name}: cell must be a Cell, got {got}; {called}")
+        raise TypeError(f"{name}: cell must be a Cell, got {got}; pass one, as nn.lstm_cell(64)")
     options = {"reverse": reverse, "return_sequences": sequences, "return_carry": return_carry}
     for option, value in options.items():
         if not isinstance(value, bool):

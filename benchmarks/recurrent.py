@@ -1,0 +1,12 @@
+"""Milliseconds for a training step of two LSTM layers of 128, batches of 50 sequences of 50 steps."""
+
+from benchmarks._recurrent_work import CONTENDERS, Work
+from benchmarks._row import Row
+
+ROW = Row(
+    title="2-layer LSTM, batch 50, 50 steps, 128 features: a training step",
+    unit="ms/step",
+    sizes={"full": Work(), "tiny": Work(batch=2, time=3, features=4, steps=2)},
+    contenders=CONTENDERS,
+    per_lap=lambda work: 1e3 / work.steps,
+)
