@@ -58,8 +58,12 @@ def test_greedy_equals_the_loop_written_out(table):
         assert found.mask[row].sum() == len(expected)
         assert found.tokens[row, : len(expected)].tolist() == expected
         assert set(found.tokens[row, len(expected) :].tolist()) <= {END}
-        np.testing.assert_allclose(found.log_probability[row], _log_probability(params, prompt, expected), rtol=1e-5)
-    assert len({int(m.sum()) for m in found.mask}) > 1, "rows of different lengths are what this test is about"
+        np.testing.assert_allclose(
+            found.log_probability[row], _log_probability(params, prompt, expected), rtol=1e-5
+        )
+    assert len({int(m.sum()) for m in found.mask}) > 1, (
+        "rows of different lengths are what this test is about"
+    )
 
 
 @pytest.mark.parametrize("end_token", [END, None])
@@ -118,7 +122,12 @@ def test_ragged_prompts_equal_rows_alone(table, options):
 def _frequencies(params, **options):
     cell = nn.Cell("fixed", lambda key, x: {}, lambda params, x: {}, _fixed_step)
     found = nn.generate(
-        cell, params, jnp.zeros((4000, 1), jnp.int32), 1, key=jax.random.key(5), **{"temperature": 1.0, **options}
+        cell,
+        params,
+        jnp.zeros((4000, 1), jnp.int32),
+        1,
+        key=jax.random.key(5),
+        **{"temperature": 1.0, **options},
     )
     return np.bincount(found.tokens[:, 0], minlength=4) / 4000
 
@@ -157,7 +166,9 @@ def test_one_key_gives_one_result(table):
     )
     jax.tree.map(np.testing.assert_array_equal, first, again)
     assert np.any(first.tokens != other.tokens)
-    inside = jax.jit(lambda p, k: nn.generate(cell, p, PROMPTS, 8, key=k, **options))(params, jax.random.key(1))
+    inside = jax.jit(lambda p, k: nn.generate(cell, p, PROMPTS, 8, key=k, **options))(
+        params, jax.random.key(1)
+    )
     jax.tree.map(np.testing.assert_array_equal, first, inside)
     keys = jnp.stack([jax.random.key(1), jax.random.key(2)])
     mapped = jax.vmap(lambda k: nn.generate(cell, params, PROMPTS, 8, key=k, **options))(keys)
@@ -181,7 +192,9 @@ def test_stops_when_every_row_has_ended():
 
 
 def test_a_decoding_cell_continues_as_the_whole_model_says():
-    model = nn.chain(nn.embedding(7, 8), nn.repeat(nn.transformer_block(2, causal=True, rotary=True), 2), nn.dense(7))
+    model = nn.chain(
+        nn.embedding(7, 8), nn.repeat(nn.transformer_block(2, causal=True, rotary=True), 2), nn.dense(7)
+    )
     cell = nn.decoding_cell(model, 9)
     prompt = jnp.array([[1, 2, 3], [4, 5, 6]])
     params = cell.init(jax.random.key(2), prompt[:, 0])
@@ -199,23 +212,23 @@ def test_a_decoding_cell_continues_as_the_whole_model_says():
 
 
 BAD = {
-    "temperature above 0: needs a random key": dict(temperature=1.0),
-    "temperature must be a finite non-negative": dict(temperature=-1.0),
-    "beam search draws nothing": dict(temperature=1.0, beams=2, key=jax.random.key),
-    "top_k says what to draw from": dict(top_k=2),
-    "top_p says what to draw from": dict(top_p=0.5),
-    r"top_p is a probability in \(0, 1\]": dict(temperature=1.0, top_p=1.5, key=jax.random.key),
-    "top_k must fit the 5 logits, got 6": dict(temperature=1.0, top_k=6, key=jax.random.key),
-    "end_token must fit the 5 logits, got 5": dict(end_token=5),
-    "end_token must be a token": dict(end_token=-1),
-    "steps must be a positive int": dict(steps=0),
-    "prompt must hold integers": dict(prompt=jnp.ones((2, 2))),
-    "prompt must be .batch, length. with at least one token": dict(prompt=jnp.ones((2, 0), jnp.int32)),
-    "padded on the right only": dict(prompt=nn.Masked(PROMPTS, np.array([[False, True]] * 3))),
-    "expected a Cell": dict(cell=nn.dense(3)),
-    r"must map tokens \[batch\] to logits": dict(
-        cell=nn.Cell("odd", lambda key, x: {}, lambda p, x: x, lambda p, c, x, **_: (c, x))
-    ),
+    "temperature above 0: needs a random key": {"temperature": 1.0},
+    "temperature must be a finite non-negative": {"temperature": -1.0},
+    "beam search draws nothing": {"temperature": 1.0, "beams": 2, "key": jax.random.key},
+    "top_k says what to draw from": {"top_k": 2},
+    "top_p says what to draw from": {"top_p": 0.5},
+    r"top_p is a probability in \(0, 1\]": {"temperature": 1.0, "top_p": 1.5, "key": jax.random.key},
+    "top_k must fit the 5 logits, got 6": {"temperature": 1.0, "top_k": 6, "key": jax.random.key},
+    "end_token must fit the 5 logits, got 5": {"end_token": 5},
+    "end_token must be a token": {"end_token": -1},
+    "steps must be a positive int": {"steps": 0},
+    "prompt must hold integers": {"prompt": jnp.ones((2, 2))},
+    "prompt must be .batch, length. with at least one token": {"prompt": jnp.ones((2, 0), jnp.int32)},
+    "padded on the right only": {"prompt": nn.Masked(PROMPTS, np.array([[False, True]] * 3))},
+    "expected a Cell": {"cell": nn.dense(3)},
+    r"must map tokens \[batch\] to logits": {
+        "cell": nn.Cell("odd", lambda key, x: {}, lambda p, x: x, lambda p, c, x, **_: (c, x))
+    },
 }
 
 

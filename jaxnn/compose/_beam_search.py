@@ -1,4 +1,4 @@
-"""Beam search (Lowerre, 1976; Graves, 2012, arXiv:1211.3711): the best few partial sequences of each row advance together."""
+"""Beam search (Graves, 2012, arXiv:1211.3711): the best few partial sequences of each row go on together."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +22,7 @@ def beam_search(
     end: int | None,
     beams: int,
     length_penalty: Any,
+    time: int,
 ) -> tuple[Any, Any, Any]:
     """Find probable continuations in one loop.
 
@@ -30,14 +31,15 @@ def beam_search(
         params: its parameters.
         carry: its carry for ``[batch]``.
         start: ``(token, memory) -> carry``.
-        first: a batch's first tokens and memory, from whose shapes the batch axis of each leaf of the carry is
-            found.
+        first: a batch's first tokens and memory, from whose shapes the batch axis of each leaf of the carry
+            is found.
         tokens: ``[batch, longest + steps]``, prompts.
         lengths: ``[batch]``, of the prompts.
         steps: tokens to add at most.
         end: the end token, or ``None``.
         beams: sequences kept for each row.
         length_penalty: exponent of the length that scores are divided by in the end.
+        time: position from which the loop starts; the carry has seen those before.
 
     Returns:
         Tokens and mask ``[batch, steps]`` and log-probability ``[batch]`` of the best beam of each row.
@@ -67,7 +69,10 @@ def beam_search(
         # A row whose prompt goes on, or that has all its tokens, keeps its beams as they are.
         runs = ((time + 1 >= lengths) & (time + 1 < lengths + steps))[:, None]
         parent = jnp.where(runs, parent, jnp.arange(beams, dtype=parent.dtype)[None, :])
-        tokens, ended = jnp.take_along_axis(tokens, parent[:, :, None], 1), jnp.take_along_axis(ended, parent, 1)
+        tokens, ended = (
+            jnp.take_along_axis(tokens, parent[:, :, None], 1),
+            jnp.take_along_axis(ended, parent, 1),
+        )
         tokens = tokens.at[:, :, time + 1].set(jnp.where(runs, token, tokens[:, :, time + 1]))
         order = (rows + parent).reshape(-1)
         carry = jax.tree.map(lambda leaf, a: leaf if a < 0 else jnp.take(leaf, order, axis=a), carry, axes)
@@ -76,10 +81,11 @@ def beam_search(
         ended |= jnp.broadcast_to((time + 2 >= lengths + steps)[:, None], ended.shape)
         return time + 1, tokens, carry, jnp.where(runs, best, score), ended
 
-    # Beams start equal: all but the first count as impossible, so that the first step fills them with different tokens.
+    # Beams start equal: all but the first count as impossible, so that the first step fills them with
+    # different tokens.
     score = jnp.where(jnp.arange(beams, dtype=jnp.int32) == 0, 0.0, -jnp.inf)
     loop = (
-        jnp.zeros((), jnp.int32),
+        jnp.asarray(time, jnp.int32),
         jnp.repeat(tokens[:, None], beams, axis=1),
         carry,
         jnp.broadcast_to(score, (batch, beams)),

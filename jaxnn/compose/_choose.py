@@ -10,7 +10,7 @@ import jax.numpy as jnp
 def chooser(sampled: bool, top_k: int | None, temperature: Any, top_p: Any) -> Callable[[Any, Any], Any]:
     """Return ``(key, logits [batch, vocabulary]) -> tokens [batch]``."""
     if not sampled:
-        return lambda key, logits: jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return lambda _key, logits: jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
     def draw(key: Any, logits: Any) -> Any:
         scaled = logits / temperature

@@ -1,7 +1,7 @@
 """Finds what a model must remember from step to step: which of its layers, called with what, for how long.
 
-The model is followed on specs only, with one position and with two: what differs is the sequence, what stays equal
-is memory.
+The model is followed on specs only, with one position and with two: what differs is the sequence, what stays
+equal is memory.
 """
 
 from collections.abc import Callable
@@ -43,8 +43,8 @@ def refuse_state(layer: Layer, state: State) -> None:
     """Raise if a model carries state besides what it must remember of the sequence."""
     if state:
         raise ValueError(
-            f"decoding_cell: {layer.name} carries state ({', '.join(sorted(state))}), which a decoding step can't update; "
-            "use a norm without running statistics, such as nn.layer_norm"
+            f"decoding_cell: {layer.name} carries state ({', '.join(sorted(state))}), which a decoding "
+            "step can't update; use a norm without running statistics, such as nn.layer_norm"
         )
 
 
@@ -87,7 +87,12 @@ def _build(
         return _build(child, params, calls, (*copies, plan.copies), length, f"{path}.{name}")
     found = {
         name: _build(
-            child, params.get(name, {}), tuple(c.get(name, {}) for c in calls), copies, length, f"{path}.{name}"
+            child,
+            params.get(name, {}),
+            tuple(c.get(name, {}) for c in calls),
+            copies,
+            length,
+            f"{path}.{name}",
         )
         for name, child in plan.children
     }
@@ -102,14 +107,14 @@ def _called_with(calls: tuple[State, ...], depth: int, path: str) -> PyTree:
         return None
     if len(moving) > 1:
         raise ValueError(
-            f"decoding_cell: {path} is called {len(moving)} times, and each call on the sequence needs a cache of its own; "
-            "give the model a layer for each call"
+            f"decoding_cell: {path} is called {len(moving)} times, and each call on the sequence needs a "
+            "cache of its own; give the model a layer for each call"
         )
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[depth:], leaf.dtype), short[0])
     if isinstance(x, tuple | list) and len(x) > 1 and _moving(short[0][1:], long[0][1:]):
         raise ValueError(
-            f"decoding_cell: {path} attends to a memory that grows with the sequence, got {describe(x)}; use self "
-            "attention, with causal=True"
+            f"decoding_cell: {path} attends to a memory that grows with the sequence, got {describe(x)}; "
+            "use self attention, with causal=True"
         )
     return x
 
@@ -121,7 +126,7 @@ def _moving(short: PyTree, long: PyTree) -> list[int]:
 
 
 def _check_position_alone(plan: Plan, longer: Plan, path: str) -> None:
-    """Raise unless the layer takes one position, without the axes of batch and time, and gives the same for it."""
+    """Raise unless the layer takes one position, without axes of batch and time, and gives one."""
     moving = _moving(plan.input, longer.input)
     if not moving:
         return
@@ -140,8 +145,8 @@ def _check_position_alone(plan: Plan, longer: Plan, path: str) -> None:
         reason = str(error).splitlines()[0]
     if reason:
         raise ValueError(
-            f"decoding_cell: {path} ({plan.layer.name}) does not act on each position alone ({reason}), so it can't be "
-            "applied step by step; a layer of your own must take [..., features]"
+            f"decoding_cell: {path} ({plan.layer.name}) does not act on each position alone ({reason}), so "
+            "it can't be applied step by step; a layer of your own must take [..., features]"
         )
 
 

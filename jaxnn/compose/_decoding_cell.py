@@ -1,47 +1,52 @@
 """A model of whole sequences as a cell that takes one position at a time and remembers keys and values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxnn.compose._decoding_cache import empty_cache, refuse_state
-from jaxnn.core import Cell, Layer, Masked, Params, PyTree, describe, lift, positive_int
-from jaxnn.layers._cached import STEPPED
+from jaxnn.core import Cell, Masked, Params, PyTree, describe, lift, positive_int
+from jaxnn.layers._cached import STEPPED, UNREAD
 
 
 @dataclass(frozen=True, repr=False)
 class DecodingCell(Cell):
-    """A cell with a bound.
+    """A cell with a bound, which also takes several positions at once.
 
     Attributes:
         max_length: positions that its carry has room for.
+        advance: ``(params, carry, x, *, key=None, train=False) -> (carry, y)`` for the next positions
+            ``[batch, time, ...]``.
     """
 
     max_length: int = 1
+    advance: Callable[..., tuple[Any, Any]] | None = None
 
 
 def decoding_cell(model: Any, max_length: int) -> DecodingCell:
     """Turn a causal model of sequences into a ``Cell`` of its steps: step by step equals the whole pass.
 
-    Any model made of ``chain``, ``repeat``, ``residual``, ``nn.model`` and their like works as it is, without a second
-    definition or a flag (Flax needs ``decode=True`` modules and a mutable collection). What keeps something from step to
-    step (``attention``, ``positional_embedding``, ``rotary``) does so in the carry; all other layers must act on each
-    position alone, which is checked. Code of your own between the children of an ``nn.model`` must do so too, which is not.
+    Any model made of ``chain``, ``repeat``, ``residual``, ``nn.model`` and their like works as it is, without
+    a second definition or a flag (Flax needs ``decode=True`` modules and a mutable collection). What keeps
+    something from step to step (``attention``, ``positional_embedding``, ``rotary``) does so in the carry;
+    all other layers must act on each position alone, which is checked. Code of your own between the children
+    of an ``nn.model`` must do so too, which is not.
 
     The cell:
 
     * ``init(key, x) -> params``, the model's own; ``x`` as for ``init_carry``.
-    * ``init_carry(params, x) -> carry``; ``x`` is the first position of a batch, ``[batch]`` tokens or ``[batch, features]``,
-      or ``(x, memory)`` for a model of ``(sequence, memory)``, whose memory then stays in the carry: keys and values of
-      attention to it are computed once, here. Whatever encodes the memory inside the model is compiled away from
-      the steps.
+    * ``init_carry(params, x) -> carry``; ``x`` is the first position of a batch, ``[batch]`` tokens or
+      ``[batch, features]``, or ``(x, memory)`` for a model of ``(sequence, memory)``, whose memory then stays
+      in the carry: keys and values of attention to it are computed once, here. Whatever encodes the memory
+      inside the model is compiled away from the steps.
     * ``step(params, carry, x) -> (carry, y)`` for the next position, ``y`` ``[batch, ...]``.
+    * ``advance(params, carry, x) -> (carry, y)`` for several, ``[batch, time, ...]``, as a prompt has.
 
     Args:
-        model: ``[batch, time, ...] -> [batch, time, ...]``, without state; or of ``(sequence, memory)``. A tuple that comes
-            out counts by its first entry.
+        model: ``[batch, time, ...] -> [batch, time, ...]``, without state; or of ``(sequence, memory)``. A
+            tuple that comes out counts by its first entry.
         max_length: positions that the carry has room for; what comes later is NaN.
 
     Raises:
@@ -51,7 +56,8 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
     Example:
         >>> import jax, jax.numpy as jnp
         >>> import jaxnn as nn
-        >>> model = nn.chain(nn.embedding(10, 8), nn.repeat(nn.transformer_block(2, causal=True), 2), nn.dense(10))
+        >>> blocks = nn.repeat(nn.transformer_block(2, causal=True), 2)
+        >>> model = nn.chain(nn.embedding(10, 8), blocks, nn.dense(10))
         >>> cell = nn.decoding_cell(model, 6)
         >>> tokens = jnp.array([[3, 1, 4, 1, 5, 9]])
         >>> params = cell.init(jax.random.key(0), tokens[:, 0])
@@ -61,7 +67,9 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
         True
     """
     if isinstance(model, Cell):
-        raise TypeError(f"decoding_cell: expected a model of sequences, got the cell {model.name!r}, one already")
+        raise TypeError(
+            f"decoding_cell: expected a model of sequences, got the cell {model.name!r}, one already"
+        )
     layer = lift(model)
     length = positive_int("decoding_cell", "max_length", max_length)
     if length < 2:
@@ -77,25 +85,34 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
         first, memory = _split(x)
         cache = empty_cache(layer, params, lambda time: _sequence(_spec(first, time), memory), length)
         if memory is not None:
-            # A pass over no position at all computes what depends on the memory alone.
-            none = jnp.zeros((*first.shape[:1], 0, *first.shape[1:]), first.dtype)
-            _, filled = layer.apply(params, cache, _sequence(none, memory))
-            cache = _unwrap(filled)
+            # One pass reads the memory; what it leaves of the position itself is forgotten.
+            _, filled = layer.apply(params, cache, _sequence(first[:, None], memory))
+            cache = _read(cache, _unwrap(filled))
         return {"cache": cache, "memory": memory}
 
-    def step(params: Params, carry: PyTree, x: PyTree, *, key: Any = None, train: bool = False) -> tuple[PyTree, Any]:
-        first, memory = _split(x)
+    def advance(
+        params: Params, carry: PyTree, x: PyTree, *, key: Any = None, train: bool = False
+    ) -> tuple[PyTree, Any]:
+        sequence, memory = _split(x)
         if memory is not None:
             raise TypeError(
-                f"decoding_cell: a step takes the next position alone, got {describe(x)}; the memory is in the carry, "
-                "from init_carry"
+                f"decoding_cell: a step takes the next position alone, got {describe(x)}; the memory is in "
+                "the carry, from init_carry"
             )
-        sequence = _sequence(first[:, None], carry["memory"])
-        y, cache = layer.apply(params, carry["cache"], sequence, key=key, train=train)
+        whole = _sequence(sequence, carry["memory"])
+        y, cache = layer.apply(params, carry["cache"], whole, key=key, train=train)
         y = y[0] if isinstance(y, tuple | list) else y
-        return {"cache": _unwrap(cache), "memory": carry["memory"]}, y[:, 0]
+        return {"cache": _unwrap(cache), "memory": carry["memory"]}, y
 
-    return DecodingCell("decoding_cell", init, init_carry, step, length)
+    def step(
+        params: Params, carry: PyTree, x: PyTree, *, key: Any = None, train: bool = False
+    ) -> tuple[PyTree, Any]:
+        first, _ = _split(x)
+        one = x if first is not x else first[:, None]
+        carry, y = advance(params, carry, one, key=key, train=train)
+        return carry, y[:, 0]
+
+    return DecodingCell("decoding_cell", init, init_carry, step, length, advance)
 
 
 def _split(x: PyTree) -> tuple[Any, Any]:
@@ -106,8 +123,8 @@ def _split(x: PyTree) -> tuple[Any, Any]:
     first, memory = parts
     if isinstance(first, Masked):
         raise TypeError(
-            f"decoding_cell: can't decode a Masked sequence, got {describe(first)}; every position that is stepped "
-            "through is real"
+            f"decoding_cell: can't decode a Masked sequence, got {describe(first)}; every position that is "
+            "stepped through is real"
         )
     if not hasattr(first, "shape") or len(first.shape) < 1:
         raise ValueError(
@@ -122,6 +139,15 @@ def _spec(first: Any, time: int = 1) -> jax.ShapeDtypeStruct:
 
 def _sequence(sequence: Any, memory: Any) -> PyTree:
     return sequence if memory is None else (sequence, memory)
+
+
+def _read(empty: Any, filled: Any) -> Any:
+    """The empty caches, with those that were to be filled from the memory filled."""
+    if not isinstance(empty, dict):
+        return empty
+    if UNREAD in empty:
+        return filled
+    return {name: _read(child, filled[name]) for name, child in empty.items()}
 
 
 def _unwrap(tree: Any) -> Any:

@@ -12,7 +12,17 @@ from jaxnn.compose._beam_search import beam_search
 from jaxnn.compose._choose import chooser
 from jaxnn.compose._decoding_cell import DecodingCell
 from jaxnn.compose._generated import Generated, continuation
-from jaxnn.core import Cell, Masked, Params, PyTree, check_key, describe, non_negative, positive_int, require_key
+from jaxnn.core import (
+    Cell,
+    Masked,
+    Params,
+    PyTree,
+    check_key,
+    describe,
+    non_negative,
+    positive_int,
+    require_key,
+)
 
 
 def generate(
@@ -32,10 +42,11 @@ def generate(
 ) -> Generated:
     """Continue each row of ``prompt`` by up to ``steps`` tokens.
 
-    The cell maps one token to logits: ``[batch]`` int32 to ``[batch, vocabulary]``; ``nn.decoding_cell(model, n)`` makes one
-    of any causal model, and a recurrent cell will do. The prompt, the choice of tokens and the stop when every
-    row has ended are one ``lax.while_loop``, compiled once for given shapes and options; Flax and Equinox leave
-    this to their users. It can be called under ``jit`` and ``vmap``.
+    The cell maps one token to logits: ``[batch]`` int32 to ``[batch, vocabulary]``;
+    ``nn.decoding_cell(model, n)`` makes one of any causal model, and a recurrent cell will do. The prompt,
+    the choice of tokens and the stop when every row has ended are one ``lax.while_loop``, compiled once for
+    given shapes and options; Flax and Equinox leave this to their users. A decoding cell reads a prompt
+    without padding in one pass. It can be called under ``jit`` and ``vmap``.
 
     Args:
         cell: the cell.
@@ -45,18 +56,19 @@ def generate(
         memory: passed to ``cell.init_carry`` as ``(token, memory)``; leaves ``[batch, ...]``.
         key: for sampling; one key gives one result.
         end_token: the token after which a row has ended; ``None`` for none.
-        temperature: 0 takes the most probable token; else tokens are drawn from ``softmax(logits / temperature)``. May
-            be traced, and is then taken as positive.
+        temperature: 0 takes the most probable token; else tokens are drawn from
+            ``softmax(logits / temperature)``. May be traced, and is then taken as positive.
         top_k: draw among the ``top_k`` most probable tokens (and their ties) only.
-        top_p: then among the fewest most probable ones whose probabilities add up to ``top_p``, in (0, 1] (Holtzman
-            et al., 2020, arXiv:1904.09751).
+        top_p: then among the fewest most probable ones whose probabilities add up to ``top_p``, in (0, 1]
+            (Holtzman et al., 2020, arXiv:1904.09751).
         beams: more than 1 keeps that many partial sequences per row and returns the most probable one found
             (beam search), at temperature 0.
         length_penalty: beams are compared by ``log_probability / length ** length_penalty`` in the end.
 
     Raises:
         TypeError, ValueError: a bad argument or combination, a missing key, a prompt that is empty, holds no
-            integers or, with ``steps``, outgrows the cell; a cell that does not return logits ``[batch, vocabulary]``.
+            integers or, with ``steps``, outgrows the cell; a cell that does not return logits
+            ``[batch, vocabulary]``.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -72,14 +84,19 @@ def generate(
     tokens, lengths = _read_prompt(prompt)
     steps = positive_int("generate", "steps", steps)
     beams = positive_int("generate", "beams", beams)
-    sampled = isinstance(temperature, jax.core.Tracer) or non_negative("generate", "temperature", temperature) > 0
+    sampled = (
+        isinstance(temperature, jax.core.Tracer) or non_negative("generate", "temperature", temperature) > 0
+    )
     _check_options(sampled, top_k, top_p, beams, key)
     if not isinstance(cell, Cell):
-        raise TypeError(f"generate: expected a Cell, got {describe(cell)}; make one with nn.decoding_cell(model, n)")
+        raise TypeError(
+            f"generate: expected a Cell, got {describe(cell)}; make one with nn.decoding_cell(model, n)"
+        )
     if isinstance(cell, DecodingCell) and tokens.shape[1] + steps - 1 > cell.max_length:
         raise ValueError(
             f"generate: a prompt of {tokens.shape[1]} and {steps} steps need a cell of max_length "
-            f"{tokens.shape[1] + steps - 1}, got {cell.max_length}; make it with nn.decoding_cell(model, a larger number)"
+            f"{tokens.shape[1] + steps - 1}, got {cell.max_length}; make it with nn.decoding_cell(model, a "
+            "larger number)"
         )
     numbers = {
         "temperature": jnp.asarray(temperature if sampled else 1.0, jnp.float32),
@@ -87,12 +104,16 @@ def generate(
         "length_penalty": jnp.asarray(length_penalty, jnp.float32),
     }
     end = None if end_token is None else _end(end_token)
-    return _run(cell, steps, end, sampled, top_k, beams, params, tokens, lengths, memory, key, numbers)
+    together = not isinstance(prompt, Masked)
+    return _run(
+        cell, together, steps, end, sampled, top_k, beams, params, tokens, lengths, memory, key, numbers
+    )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5, 6))
 def _run(
     cell: Cell,
+    together: bool,
     steps: int,
     end: int | None,
     sampled: bool,
@@ -114,11 +135,30 @@ def _run(
     vocabulary = _vocabulary(cell, params, carry, prompt[:, 0])
     for name, token in (("top_k", top_k), ("end_token", None if end is None else end + 1)):
         if token is not None and token > vocabulary:
-            raise ValueError(f"generate: {name} must fit the {vocabulary} logits, got {token - (name == 'end_token')}")
+            raise ValueError(
+                f"generate: {name} must fit the {vocabulary} logits, got {token - (name == 'end_token')}"
+            )
     tokens = jnp.concatenate([prompt, jnp.zeros((batch, steps), jnp.int32)], axis=1)
+    time = 0
+    if together and isinstance(cell, DecodingCell) and cell.advance is not None and longest > 1:
+        carry, _ = cell.advance(params, carry, prompt[:, :-1])
+        time = longest - 1
     if beams > 1:
         first = (jax.ShapeDtypeStruct((batch,), jnp.int32), memory)
-        found = beam_search(cell, params, carry, start, first, tokens, lengths, steps, end, beams, numbers["length_penalty"])
+        found = beam_search(
+            cell,
+            params,
+            carry,
+            start,
+            first,
+            tokens,
+            lengths,
+            steps,
+            end,
+            beams,
+            numbers["length_penalty"],
+            time,
+        )
         return Generated(*found)
     choose = chooser(sampled, top_k, numbers["temperature"], numbers["top_p"])
 
@@ -140,7 +180,13 @@ def _run(
             ended |= writes & (token == end)
         return time + 1, tokens, carry, total, ended
 
-    loop = (jnp.zeros((), jnp.int32), tokens, carry, jnp.zeros(batch, jnp.float32), jnp.zeros(batch, bool))
+    loop = (
+        jnp.asarray(time, jnp.int32),
+        tokens,
+        carry,
+        jnp.zeros(batch, jnp.float32),
+        jnp.zeros(batch, bool),
+    )
     _, tokens, _, total, _ = jax.lax.while_loop(more, body, loop)
     return Generated(*continuation(tokens, lengths, steps, end), total)
 
@@ -151,8 +197,8 @@ def _vocabulary(cell: Cell, params: Params, carry: PyTree, token: Any) -> int:
     shape = getattr(logits, "shape", ())
     if len(shape) != 2 or shape[0] != token.shape[0] or not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(
-            f"generate: the cell must map tokens [batch] to logits [batch, vocabulary], got {describe(logits)} for "
-            f"{describe(token)}; end the model with nn.dense(vocabulary)"
+            "generate: the cell must map tokens [batch] to logits [batch, vocabulary], got "
+            f"{describe(logits)} for {describe(token)}; end the model with nn.dense(vocabulary)"
         )
     return shape[1]
 
@@ -164,8 +210,8 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
         raise TypeError(f"generate: prompt must hold integers, got {describe(value)}")
     if value.ndim != 2 or 0 in value.shape:
         raise ValueError(
-            f"generate: prompt must be [batch, length] with at least one token, got {describe(value)}; start with a "
-            "begin token, as in jnp.full((batch, 1), begin)"
+            f"generate: prompt must be [batch, length] with at least one token, got {describe(value)}; "
+            "start with a begin token, as in jnp.full((batch, 1), begin)"
         )
     value = value.astype(jnp.int32)
     if not isinstance(prompt, Masked):
@@ -176,8 +222,8 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
         mask = np.asarray(prompt.mask)
         if not mask[:, 0].all() or (mask[:, 1:] & ~mask[:, :-1]).any():
             raise ValueError(
-                "generate: each row of the prompt must begin with a real token and be padded on the right only; "
-                "shift the rows to the left"
+                "generate: each row of the prompt must begin with a real token and be padded on the right "
+                "only; shift the rows to the left"
             )
     mask = jnp.asarray(prompt.mask)
     return jnp.where(mask, value, 0), jnp.sum(mask, axis=1, dtype=jnp.int32)
@@ -187,7 +233,9 @@ def _check_options(sampled: bool, top_k: Any, top_p: Any, beams: int, key: Any) 
     if sampled:
         require_key("generate: temperature above 0", key)
         if beams > 1:
-            raise ValueError(f"generate: beam search draws nothing, got beams={beams} and a temperature; leave one out")
+            raise ValueError(
+                f"generate: beam search draws nothing, got beams={beams} and a temperature; leave one out"
+            )
     else:
         for name, value in (("top_k", top_k), ("top_p", top_p)):
             if value is not None:

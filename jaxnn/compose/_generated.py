@@ -20,7 +20,7 @@ class Generated(NamedTuple):
 
 
 def continuation(tokens: Any, lengths: Any, steps: int, end: int | None) -> tuple[Any, Any]:
-    """The part of each row ``[batch, longest + steps]`` after its prompt, and which of it precedes the end."""
+    """The part of each row ``[batch, longest + steps]`` after its prompt, and what precedes the end."""
     places = lengths[:, None] + jnp.arange(steps, dtype=jnp.int32)[None, :]
     found = jnp.take_along_axis(tokens, places, axis=1)
     if end is None:

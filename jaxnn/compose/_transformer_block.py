@@ -1,7 +1,7 @@
 """The transformer's block: attention and a perceptron, each added to its input.
 
-Pre-norm ``x + f(norm(x))`` (Xiong et al., 2020, arXiv:2002.04745), or post-norm ``norm(x + f(x))`` (Vaswani et al., 2017,
-arXiv:1706.03762).
+Pre-norm ``x + f(norm(x))`` (Xiong et al., 2020, arXiv:2002.04745), or post-norm ``norm(x + f(x))`` (Vaswani
+et al., 2017, arXiv:1706.03762).
 """
 
 from collections.abc import Callable
@@ -49,16 +49,17 @@ def transformer_block(
     use_bias: bool = True,
     formulation: str | None = None,
 ) -> Layer:
-    """Self attention, attention to a memory if ``cross``, and a perceptron: ``[..., time, features]`` to the same.
+    """Self attention, attention to a memory if ``cross``, and a perceptron: ``[..., time, features]`` stays.
 
-    What goes in comes out, so that blocks follow each other and ``nn.repeat(nn.transformer_block(8), 12)`` compiles one
-    body: ``x`` gives ``y``, ``(x, memory)`` gives ``(y, memory)``, ``(x, memory, mask)`` gives ``(y, memory, mask)``. The
-    mask says which positions of the memory (without ``cross``, of ``x``, with ``None`` for the memory) each position of
-    ``x`` may see, as in ``nn.attention``. ``x`` and ``memory`` may be ``Masked``. Put ``nn.layer_norm()`` after the last
-    pre-norm block.
+    What goes in comes out, so that blocks follow each other and ``nn.repeat(nn.transformer_block(8), 12)``
+    compiles one
+    body: ``x`` gives ``y``, ``(x, memory)`` gives ``(y, memory)``, ``(x, memory, mask)`` gives
+    ``(y, memory, mask)``. The mask says which positions of the memory (without ``cross``, of ``x``, with
+    ``None`` for the memory) each position of ``x`` may see, as in ``nn.attention``. ``x`` and ``memory`` may
+    be ``Masked``. Put ``nn.layer_norm()`` after the last pre-norm block.
 
-    Children: ``attention_norm``, ``attention``, with ``cross`` ``cross_norm``, ``cross_attention``, then ``mlp_norm`` and
-    ``mlp`` (``dense_0``, the activation, ``dense_1``).
+    Children: ``attention_norm``, ``attention``, with ``cross`` ``cross_norm``, ``cross_attention``, then
+    ``mlp_norm`` and ``mlp`` (``dense_0``, the activation, ``dense_1``).
 
     Args:
         num_heads: see ``nn.attention``.
@@ -111,7 +112,11 @@ def transformer_block(
     def block(m: Any, x: PyTree) -> PyTree:
         parts_in = x if isinstance(x, tuple) else (x,)
         # Whatever stands in the padding must reach no gradient.
-        h, mask = (clear_padding(parts_in[0]), parts_in[0].mask) if isinstance(parts_in[0], Masked) else (parts_in[0], None)
+        h, mask = (
+            (clear_padding(parts_in[0]), parts_in[0].mask)
+            if isinstance(parts_in[0], Masked)
+            else (parts_in[0], None)
+        )
         memory, pairs = (*parts_in[1:], None, None)[:2]
 
         def sublayer(part: str, h: Any, given: Callable[[Any], Any]) -> Any:
@@ -150,13 +155,14 @@ def _features(x: PyTree, cross: bool) -> int:
     parts = x if isinstance(x, tuple) else (x,)
     if cross and (len(parts) < 2 or parts[1] is None):
         raise ValueError(
-            f"transformer_block: cross=True expects (x, memory), got {describe(x)}; pass what the encoder returned"
+            f"transformer_block: cross=True expects (x, memory), got {describe(x)}; pass what the encoder "
+            "returned"
         )
     if len(parts) > 3 or (not cross and len(parts) > 1 and parts[1] is not None):
         expected = "(x, memory) or (x, memory, mask)" if cross else "x or (x, None, mask)"
         raise ValueError(
-            f"transformer_block: expected {expected} with cross={cross}, got {describe(x)}; cross=True attends to a "
-            "memory"
+            f"transformer_block: expected {expected} with cross={cross}, got {describe(x)}; cross=True "
+            "attends to a memory"
         )
     value = parts[0].value if isinstance(parts[0], Masked) else parts[0]
     check_floating("transformer_block", value)

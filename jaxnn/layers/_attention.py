@@ -1,7 +1,7 @@
 """Multi-head attention (Vaswani et al., 2017, arXiv:1706.03762), to itself or to a memory.
 
-``query = x Wq``, ``key = m Wk``, ``value = m Wv`` with ``m`` the memory or ``x`` itself; heads attend side by side
-(``jaxnn.ops.attention``) and ``output`` mixes them.
+``query = x Wq``, ``key = m Wk``, ``value = m Wv`` with ``m`` the memory or ``x`` itself; heads attend side by
+side (``jaxnn.ops.attention``) and ``output`` mixes them.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,18 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn import ops
-from jaxnn.core import Masked, Params, State, check_params, common_dtype, describe, positive_int
-from jaxnn.layers._affine import Initializer, affine_params, check_dtype, lecun_normal, promoted, zeros
+from jaxnn.core import Masked, Params, State, check_params, common_dtype, describe, fold_names, positive_int
+from jaxnn.layers._affine import (
+    Initializer,
+    affine_params,
+    check_dtype,
+    check_initializers,
+    lecun_normal,
+    promoted,
+    zeros,
+)
 from jaxnn.layers._attention_input import Heads, Inputs, full_mask, read_inputs
-from jaxnn.layers._cached import CachedLayer, cached
+from jaxnn.layers._cached import UNREAD, CachedLayer, cached
 from jaxnn.layers._rotary import rotate
 
 _PARTS = ("query", "key", "value", "output")
@@ -42,16 +50,17 @@ def attention(
 
     * ``x``: self attention;
     * ``(x, memory)``: queries from ``x``, keys and values from ``memory`` ``[..., source, in_memory]``;
-    * ``(x, memory, mask)`` or ``(x, None, mask)``: besides, a boolean mask, ``True`` where a position of ``x`` may see
-      one of the memory (of ``x`` for ``None``): ``[time, source]``, ``[..., time, source]`` or
+    * ``(x, memory, mask)`` or ``(x, None, mask)``: besides, a boolean mask, ``True`` where a position of
+      ``x`` may see one of the memory (of ``x`` for ``None``): ``[time, source]``, ``[..., time, source]`` or
       ``[..., heads, time, source]``.
 
-    ``x`` and ``memory`` may be ``Masked``; padding is never attended to, whatever it holds, and the output has
-    the mask of ``x``. A position that may see nothing gets the output's bias alone; Flax and PyTorch give it the
-    mean of all values, or NaN. Keys and values are remembered by ``nn.decoding_cell``.
+    ``x`` and ``memory`` may be ``Masked``; padding is never attended to, whatever it holds, and the output
+    has the mask of ``x``. A position that may see nothing gets the output's bias alone; Flax and PyTorch give
+    it the mean of all values, or NaN. Keys and values are remembered by ``nn.decoding_cell``.
 
-    Parameters: ``query`` ``(in, num_heads head_dim)``, ``key`` and ``value`` ``(in, kv_heads head_dim)``, ``output``
-    ``(num_heads head_dim, features)``, each a ``kernel`` and ``bias``; heads are contiguous blocks of columns.
+    Parameters: ``query`` ``(in, num_heads head_dim)``, ``key`` and ``value`` ``(in, kv_heads head_dim)``,
+    ``output`` ``(num_heads head_dim, features)``, each a ``kernel`` and ``bias``; heads are contiguous blocks
+    of columns.
 
     Args:
         num_heads: heads of the queries.
@@ -60,8 +69,8 @@ def attention(
         causal: whether a position sees itself and earlier ones only.
         head_dim: features of a head; ``in / num_heads`` when ``None``.
         features: features of the output; ``in`` when ``None``.
-        mask: ``(query_positions, key_positions) -> bool``, called with integers ``[time, 1]`` and ``[1, source]``,
-            as in ``lambda query, key: query - key < 128`` for a window.
+        mask: ``(query_positions, key_positions) -> bool``, called with integers ``[time, 1]`` and
+            ``[1, source]``, as in ``lambda query, key: query - key < 128`` for a window.
         rotary: whether queries and keys are rotated by their positions (``nn.rotary``); self attention only.
         rotary_base: see ``nn.rotary``.
         use_bias: whether to add biases.
@@ -71,7 +80,8 @@ def attention(
         formulation: see ``jaxnn.ops.attention``.
 
     Raises:
-        TypeError, ValueError: a bad argument, such as a ``kv_heads`` that does not divide ``num_heads``; at use,
+        TypeError, ValueError: a bad argument, such as a ``kv_heads`` that does not divide ``num_heads``; at
+        use,
             an input that is not floating point, features that ``num_heads`` does not divide, a mask that does
             not fit.
 
@@ -88,6 +98,7 @@ def attention(
     sizes = Heads.checked(num_heads, kv_heads, head_dim, causal, mask)
     out_features = None if features is None else positive_int("attention", "features", features)
     param_dtype = check_dtype("attention", param_dtype)
+    check_initializers("attention", kernel_init=kernel_init, bias_init=bias_init)
     names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def read(x: Any) -> Inputs:
@@ -95,8 +106,8 @@ def attention(
         if given.memory is not None and (causal or rotary):
             option = "causal" if causal else "rotary"
             raise ValueError(
-                f"attention: {option}=True compares positions of one sequence, got a memory in {describe(x)}; leave "
-                f"{option} out for attention to a memory, or pass (x, None, mask)"
+                f"attention: {option}=True compares positions of one sequence, got a memory in "
+                f"{describe(x)}; leave {option} out for attention to a memory, or pass (x, None, mask)"
             )
         return given
 
@@ -110,7 +121,7 @@ def attention(
             "value": (source.shape[-1], sizes.kv_heads * width),
             "output": (sizes.heads * width, out_features or given.x.shape[-1]),
         }
-        keys = jax.random.split(key, len(_PARTS))
+        keys = fold_names(key, "init", _PARTS)
         bias = bias_init if use_bias else None
         return {
             part: affine_params(keys[i], shapes[part], shapes[part][1], kernel_init, bias, param_dtype)
@@ -122,15 +133,15 @@ def attention(
         x, kernel, *bias = promoted(f"attention.{part}", params[part], names, x)
         if x.shape[-1] != kernel.shape[0]:
             raise ValueError(
-                f"attention: the {part} expects input [..., {kernel.shape[0]}], got {describe(x)}; initialise the "
-                "model with this input"
+                f"attention: the {part} expects input [..., {kernel.shape[0]}], got {describe(x)}; "
+                "initialise the model with this input"
             )
         y = x @ kernel
         y = y + jnp.broadcast_to(bias[0], y.shape) if bias else y
         return y.reshape(*y.shape[:-1], heads, y.shape[-1] // heads)
 
     def finish(params: Params, y: Any, given: Inputs) -> Any:
-        y = project(params, "output", y.reshape(*y.shape[:-2], -1), 1)[..., 0, :]
+        y = project(params, "output", y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), 1)[..., 0, :]
         return y if given.mask is None else Masked(y, given.mask)
 
     def queries(params: Params, given: Inputs, first: Any) -> Any:
@@ -153,11 +164,11 @@ def attention(
     def cache(params: Params, x: Any, length: int) -> State:
         given = read(x)
         if given.memory is not None:
-            return {"memory": jnp.zeros((), bool)}  # replaced by keys and values when the memory is first seen
+            return {UNREAD: jnp.zeros((), bool)}
         if not causal:
             raise ValueError(
-                "attention: a sequence can be decoded step by step only if causal=True; without it every output "
-                "depends on what is still to come"
+                "attention: a sequence can be decoded step by step only if causal=True; without it every "
+                "output depends on what is still to come"
             )
         if given.pairs is not None:
             raise ValueError(
@@ -175,8 +186,8 @@ def attention(
             return remember(params, state, given)
         if given.mask is not None:
             raise ValueError(
-                "attention: can't decode a Masked sequence step by step, where every position is real; decode x.value "
-                "and end each sequence by its own end token"
+                "attention: can't decode a Masked sequence step by step, where every position is real; "
+                "decode x.value and end each sequence by its own end token"
             )
         index, time = state["index"], given.x.shape[-2]
         query = queries(params, given, index)
@@ -195,7 +206,7 @@ def attention(
 
     def remember(params: Params, state: State, given: Inputs) -> tuple[Any, State]:
         query = queries(params, given, 0)
-        if "memory" in state:
+        if UNREAD in state:
             key, value = (a.swapaxes(-2, -3) for a in keys_and_values(params, given, 0))
             state = {"key": key, "value": value}
         stored = _Stored(**state)
@@ -217,7 +228,9 @@ class _Stored(NamedTuple):
 
 
 def _write(stored: Any, new: Any, index: Any) -> Any:
-    return jax.lax.dynamic_update_slice_in_dim(stored, new.swapaxes(-2, -3).astype(stored.dtype), index, axis=-2)
+    return jax.lax.dynamic_update_slice_in_dim(
+        stored, new.swapaxes(-2, -3).astype(stored.dtype), index, axis=-2
+    )
 
 
 def _attend(q: Any, k: Any, v: Any, mask: Any, causal: bool, formulation: str | None) -> Any:

@@ -34,17 +34,19 @@ class Heads(NamedTuple):
         kv = heads if kv_heads is None else positive_int("attention", "kv_heads", kv_heads)
         if kv > heads or heads % kv:
             raise ValueError(
-                f"attention: kv_heads must divide num_heads, got kv_heads={kv} and num_heads={heads}; each head of "
-                "keys and values serves num_heads / kv_heads heads of queries"
+                f"attention: kv_heads must divide num_heads, got kv_heads={kv} and num_heads={heads}; each "
+                "head of keys and values serves num_heads / kv_heads heads of queries"
             )
         if not isinstance(causal, bool):
             raise TypeError(f"attention: causal must be a Python bool, got {describe(causal)}")
         if mask is not None and not callable(mask):
             raise TypeError(
-                f"attention: mask must be a function (query_positions, key_positions) -> bool, got {describe(mask)}; "
-                "pass an array with the input, as in (x, None, mask)"
+                "attention: mask must be a function (query_positions, key_positions) -> bool, got "
+                f"{describe(mask)}; pass an array with the input, as in (x, None, mask)"
             )
-        return cls(heads, kv, None if head_dim is None else positive_int("attention", "head_dim", head_dim), mask)
+        return cls(
+            heads, kv, None if head_dim is None else positive_int("attention", "head_dim", head_dim), mask
+        )
 
     def width(self, x: Any) -> int:
         """Features of a head for input ``x``."""
@@ -61,8 +63,10 @@ class Heads(NamedTuple):
         """The constructor's mask for positions ``[time, 1]`` and ``[1, source]``."""
         shape = (query.shape[0], key.shape[1])
         found = jnp.asarray(True if self.mask is None else self.mask(query, key))
-        if found.dtype != bool or found.ndim not in (0, 2) or any(
-            m not in (1, n) for m, n in zip(found.shape, shape, strict=False)
+        if (
+            found.dtype != bool
+            or found.ndim not in (0, 2)
+            or any(m not in (1, n) for m, n in zip(found.shape, shape, strict=False))
         ):
             raise ValueError(
                 f"attention: mask(query_positions, key_positions) must give booleans {list(shape)}, got "
@@ -72,12 +76,14 @@ class Heads(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Attributes:
-    x: ``[..., time, features]``, zeros in its padding.
-    memory: the same for the memory, or ``None`` for self attention.
-    mask: of ``x``, ``[..., time]`` or ``None``.
-    memory_mask: of what is attended to, ``[..., source]`` or ``None``.
-    pairs: mask ``[..., time, source]`` or ``[..., heads, time, source]`` given with the input, or ``None``.
+    """A sequence, what it attends to, and the masks of both.
+
+    Attributes:
+        x: ``[..., time, features]``, zeros in its padding.
+        memory: the same for the memory, or ``None`` for self attention.
+        mask: of ``x``, ``[..., time]`` or ``None``.
+        memory_mask: of what is attended to, ``[..., source]`` or ``None``.
+        pairs: the mask given with the input, ``[..., time, source]`` or with ``heads`` before, or ``None``.
     """
 
     x: Any
@@ -92,7 +98,8 @@ def read_inputs(given: Any) -> Inputs:
     parts = given if isinstance(given, tuple | list) else (given,)
     if not 1 <= len(parts) <= 3:
         raise TypeError(
-            f"attention: expected x, (x, memory) or (x, memory, mask), got {len(parts)} entries: {describe(given)}"
+            f"attention: expected x, (x, memory) or (x, memory, mask), got {len(parts)} entries: "
+            f"{describe(given)}"
         )
     x, memory, pairs = (*parts, None, None)[:3]
     value, mask = _clean(x)
@@ -110,7 +117,7 @@ def read_inputs(given: Any) -> Inputs:
 
 
 def _clean(x: Any) -> tuple[Any, Any]:
-    """The value with zeros in its padding, which a NaN there could otherwise leave by a gradient; and its mask."""
+    """The value with zeros in its padding, so that a NaN there reaches no gradient; and its mask."""
     value, mask = (x.value, x.mask) if isinstance(x, Masked) else (x, None)
     refuse_masked("attention", value)
     check_floating("attention", value)
@@ -156,7 +163,7 @@ def _pairs(mask: Any, batch: tuple[int, ...], heads: int, time: int, source: int
     if mask.ndim != len(full) or any(m not in (1, n) for m, n in zip(mask.shape, full, strict=True)):
         raise ValueError(
             f"attention: a mask must be [time, source] = {[time, source]}, [..., time, source] = "
-            f"{[*batch, time, source]} or [..., heads, time, source] = {list(full)}, where any axis may be 1, got "
-            f"{describe(mask) if mask.ndim == len(shape) else list(shape)}"
+            f"{[*batch, time, source]} or [..., heads, time, source] = {list(full)}, where any axis may be "
+            f"1, got {describe(mask) if mask.ndim == len(shape) else list(shape)}"
         )
     return mask

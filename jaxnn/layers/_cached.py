@@ -1,8 +1,8 @@
-"""Layers that can take a sequence step by step: what they need to remember travels in their part of ``state``.
+"""Layers that can take a sequence step by step: what they remember travels in their part of ``state``.
 
-The tree of states that ``chain``, ``repeat``, ``residual``, ``model`` and the wrappers thread through a network
-is where each such layer finds its cache while a network decodes; ``nn.decoding_cell`` fills and empties it. In
-ordinary use that part is empty and the layer acts on whole sequences.
+The tree of states that ``chain``, ``repeat``, ``residual``, ``model`` and the wrappers thread through a
+network is where each such layer finds its cache while a network decodes; ``nn.decoding_cell`` fills and
+empties it. In ordinary use that part is empty and the layer acts on whole sequences.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,11 @@ from typing import Any
 
 from jaxnn.core import Layer, Params, PyTree, State, check_key, check_train
 
-# What decoding_cell and a layer say to each other through the layer's part of the state. A probe asks which inputs
-# the layer is called with; after a step the new cache is wrapped, so that a second call in one step is noticed.
-PROBE, CALL, STEPPED = "probe", "call_", "stepped"
+# What decoding_cell and a layer say to each other through the layer's part of the state. A probe asks which
+# inputs the layer is called with; after a step the new cache is wrapped, so that a second call in one step is
+# noticed.
+# A cache that holds UNREAD is filled from a memory at the first call.
+PROBE, CALL, STEPPED, UNREAD = "probe", "call_", "stepped", "unread"
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,8 +23,8 @@ class CachedLayer(Layer):
     """A layer with an incremental form.
 
     Attributes:
-        cache: ``(params, x, length) -> cache``, empty, for sequences of at most ``length`` positions; ``params``
-            and ``x`` may be specs, ``params`` with leading axes that ``repeat`` gave them.
+        cache: ``(params, x, length) -> cache``, empty, for sequences of at most ``length`` positions;
+            ``params`` and ``x`` may be specs, ``params`` with leading axes that ``repeat`` gave them.
     """
 
     cache: Callable[[Params, PyTree, int], State] | None = field(default=None, compare=False)
@@ -58,8 +60,8 @@ def cached(
             return apply(params, x), state
         if STEPPED in state:
             raise ValueError(
-                f"{name}: called twice on the sequence in one decoding step, where each call needs a cache of its "
-                "own; give the model two layers"
+                f"{name}: called twice on the sequence in one decoding step, where each call needs a cache "
+                "of its own; give the model two layers"
             )
         if PROBE in state:
             return apply(params, x), {**state, f"{CALL}{len(state)}": x}

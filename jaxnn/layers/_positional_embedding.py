@@ -1,7 +1,7 @@
 """Absolute positions added to a sequence: learned (Gehring et al., 2017, arXiv:1705.03122) or sinusoidal.
 
-Sinusoidal (Vaswani et al., 2017, arXiv:1706.03762): feature ``2 i`` of position ``t`` is ``sin(t / 10000^(2 i / features))``,
-feature ``2 i + 1`` the cosine of the same angle.
+Sinusoidal (Vaswani et al., 2017, arXiv:1706.03762): feature ``2 i`` of position ``t`` is
+``sin(t / 10000^(2 i / features))``, feature ``2 i + 1`` the cosine of the same angle.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from jaxnn.core import (
     positive_int,
     wide_dtype,
 )
-from jaxnn.layers._affine import Initializer, check_dtype
+from jaxnn.layers._affine import Initializer, check_dtype, check_initializers
 from jaxnn.layers._cached import cached
 from jaxnn.layers._rotary import positions_times_rates
 
@@ -42,19 +42,20 @@ def positional_embedding(
 ) -> Layer:
     """Add a vector for each position: ``[..., time, features]`` to the same; a mask is kept.
 
-    Parameters: ``embedding`` ``(max_length, features)`` if learned, none if sinusoidal. Where Flax and PyTorch
-    leave a position past the table to the gather, which clamps it in silence, this raises.
+    Parameters: ``embedding`` ``(max_length, features)`` if learned, none if sinusoidal. Where Flax and
+    PyTorch leave a position past the table to the gather, which clamps it in silence, this raises.
 
     Args:
-        max_length: longest sequence; for learned positions, by default the length of the input to ``init``. For
-            sinusoidal positions there is no bound.
+        max_length: longest sequence; for learned positions, by default the length of the input to ``init``.
+            For sinusoidal positions there is no bound.
         kind: ``"learned"`` or ``"sinusoidal"``.
         embedding_init: initializer of the table.
         param_dtype: dtype of the table.
 
     Raises:
         TypeError, ValueError: a bad argument; at use, an input that is not floating point or is longer than
-            ``max_length``. A decoding that outgrows the table gives NaN, as lengths are not known when traced.
+            ``max_length``. A decoding that outgrows the table gives NaN, as lengths are not known when
+            traced.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -70,6 +71,7 @@ def positional_embedding(
     if kind == "sinusoidal" and limit is not None:
         raise ValueError(f"{owner}: kind='sinusoidal' has no table, so max_length must be None, got {limit}")
     param_dtype = check_dtype(owner, param_dtype)
+    check_initializers(owner, embedding_init=embedding_init)
     names = ("embedding",) if kind == "learned" else ()
 
     def init(key: Any, x: Any) -> Params:
@@ -125,6 +127,8 @@ def _rows(table: Any, time: int, first: Any) -> Any:
 
 
 def _sinusoids(time: int, first: Any, features: int, dtype: Any) -> Any:
-    angles = positions_times_rates(time, 0 if first is None else first, features + features % 2, 10_000.0, dtype)
+    angles = positions_times_rates(
+        time, 0 if first is None else first, features + features % 2, 10_000.0, dtype
+    )
     waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return waves.reshape(time, -1)[:, :features]
+    return waves.reshape(time, features + features % 2)[:, :features]

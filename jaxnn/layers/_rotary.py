@@ -1,7 +1,7 @@
 """Rotary position embedding (Su et al., 2021, arXiv:2104.09864).
 
-Pair ``i`` of the features of position ``t`` is rotated by the angle ``t base^(-2 i / head_dim)``, so that the product
-of a query and a key depends on their distance.
+Pair ``i`` of the features of position ``t`` is rotated by the angle ``t base^(-2 i / head_dim)``, so that the
+product of a query and a key depends on their distance.
 """
 
 from typing import Any
@@ -29,13 +29,13 @@ def rotary(base: Any = 10_000.0, *, pairs: str = "halves") -> Layer:
     """Rotate queries or keys by their positions: ``[..., time, heads, head_dim]`` to the same.
 
     No parameters; angles are computed in float32 at least. ``nn.attention(..., rotary=True)`` applies it to
-    queries and keys; as a layer of its own it serves attention that you compose from ``ops.attention``. Inside
-    ``nn.decoding_cell`` it continues from the position that it has reached.
+    queries and keys; as a layer of its own it serves attention that you compose from ``ops.attention``.
+    Inside ``nn.decoding_cell`` it continues from the position that it has reached.
 
     Args:
         base: wavelength of the slowest pair over 2 pi.
-        pairs: ``"halves"`` rotates features ``i`` and ``i + head_dim / 2`` (GPT-NeoX, Llama), ``"neighbours"``
-            features ``2 i`` and ``2 i + 1`` (the paper).
+        pairs: ``"halves"`` rotates features ``i`` and ``i + head_dim / 2`` (GPT-NeoX, Llama),
+            ``"neighbours"`` features ``2 i`` and ``2 i + 1`` (the paper).
 
     Raises:
         TypeError, ValueError: a bad argument; at use, an input that is not floating point, has fewer than 3

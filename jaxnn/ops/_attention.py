@@ -1,7 +1,7 @@
 """Scaled dot-product attention (Vaswani et al., 2017, arXiv:1706.03762), with grouped keys and values.
 
-``y[t, h] = sum over s of softmax_s(q[t, h] . k[s, g] / sqrt(head_dim)) v[s, g]`` with ``g = h // (heads / kv_heads)``
-(Ainslie et al., 2023, arXiv:2305.13245).
+``y[t, h] = sum over s of softmax_s(q[t, h] . k[s, g] / sqrt(head_dim)) v[s, g]`` with
+``g = h // (heads / kv_heads)`` (Ainslie et al., 2023, arXiv:2305.13245).
 """
 
 from math import prod
@@ -24,16 +24,18 @@ def attention(
     """Mix the values ``v`` of all positions by the similarity of their keys ``k`` to the queries ``q``.
 
     The softmax is computed in float32 at least. A row whose keys are all masked gives 0 with gradient 0,
-    whatever stands in ``v`` (``jax.nn.dot_product_attention`` and Flax give the mean of ``v`` there); keys that
-    no query may see have no influence even if they are NaN. On a CPU the chosen formulation is 1.5 to 3 times
-    as fast as ``jax.nn.dot_product_attention`` with its gradient (docs/formulations.md); all are plain
+    whatever stands in ``v`` (``jax.nn.dot_product_attention`` and Flax give the mean of ``v`` there); keys
+    that no query may see have no influence even if they are NaN. On a CPU the chosen formulation is 1.5 to 3
+    times as fast as ``jax.nn.dot_product_attention`` with its gradient (docs/formulations.md); all are plain
     automatic differentiation, so both modes and every order of derivative apply.
 
     Args:
       q: queries ``[..., queries, heads, head_dim]``, floating.
-      k: keys ``[..., keys, kv_heads, head_dim]`` of the same leading axes and dtype; ``kv_heads`` divides ``heads``.
+      k: keys ``[..., keys, kv_heads, head_dim]`` of the same leading axes and dtype; ``kv_heads`` divides
+      ``heads``.
       v: values ``[..., keys, kv_heads, value_dim]``.
-      mask: boolean, ``True`` where a query may see a key; of rank ``q.ndim`` as ``[..., heads, queries, keys]``,
+      mask: boolean, ``True`` where a query may see a key; of rank ``q.ndim`` as
+      ``[..., heads, queries, keys]``,
         where any axis may have size 1, or of rank 2 as ``[queries, keys]``.
       causal: whether query ``t`` sees keys ``0`` to ``t`` only; needs as many queries as keys.
       formulation: ``None`` chooses by platform; ``"lax"`` is the definition, ``"rows"`` works on blocks of
@@ -72,7 +74,8 @@ def _check(q: jax.Array, k: jax.Array, v: jax.Array, causal: bool) -> None:
     for name, array in (("q", q), ("k", k), ("v", v)):
         if array.ndim < 3:
             raise ValueError(
-                f"attention: {name} must have at least 3 axes [..., positions, heads, features], got {array.shape}"
+                f"attention: {name} must have at least 3 axes [..., positions, heads, features], got "
+                f"{array.shape}"
             )
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise TypeError(f"attention: {name} must be floating, got {array.dtype}; cast it first")
@@ -86,7 +89,8 @@ def _check(q: jax.Array, k: jax.Array, v: jax.Array, causal: bool) -> None:
         )
     if q.shape[:-3] != k.shape[:-3] or q.shape[-1] != k.shape[-1]:
         raise ValueError(
-            f"attention: q and k must agree in their leading axes and in head_dim, got {q.shape} and {k.shape}"
+            f"attention: q and k must agree in their leading axes and in head_dim, got {q.shape} and "
+            f"{k.shape}"
         )
     heads, kv_heads = q.shape[-2], k.shape[-2]
     if not kv_heads or heads % kv_heads:
@@ -106,8 +110,8 @@ def _full_rank(q: jax.Array, k: jax.Array, mask: jax.Array) -> jax.Array:
     mask = jnp.asarray(mask)
     if mask.dtype != bool:
         raise TypeError(
-            f"attention: mask must be boolean, True where a query may see a key, got {mask.dtype}; compare, as in "
-            "mask > 0"
+            f"attention: mask must be boolean, True where a query may see a key, got {mask.dtype}; "
+            "compare, as in mask > 0"
         )
     shape = mask.shape
     full = (*q.shape[:-3], q.shape[-2], q.shape[-3], k.shape[-3])
@@ -115,14 +119,14 @@ def _full_rank(q: jax.Array, k: jax.Array, mask: jax.Array) -> jax.Array:
         mask = mask.reshape((1,) * (len(full) - 2) + shape)
     if mask.ndim != len(full) or any(m not in (1, n) for m, n in zip(mask.shape, full, strict=True)):
         raise ValueError(
-            f"attention: mask must have shape [..., heads, queries, keys] = {full}, where any axis may be 1, or "
-            f"[queries, keys] = {full[-2:]}, got {shape}; insert axes of size 1, as in mask[:, None]"
+            f"attention: mask must have shape [..., heads, queries, keys] = {full}, where any axis may be "
+            f"1, or [queries, keys] = {full[-2:]}, got {shape}; insert axes of size 1, as in mask[:, None]"
         )
     return mask
 
 
 def _without_unseen(heads: int, k: jax.Array, v: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Zeros in place of keys and values that no query sees: 0 * NaN is NaN, so they must not enter a product."""
+    """Zeros in place of keys and values that no query sees: 0 * NaN is NaN, so they stay out of products."""
     seen = jnp.any(mask, axis=-2).swapaxes(-1, -2)[..., None]  # [..., keys, heads or 1, 1]
     if seen.shape[-2] != 1:
         grouped = seen.reshape(*seen.shape[:-2], k.shape[-2], heads // k.shape[-2], 1)
@@ -160,8 +164,8 @@ def _fused(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, cau
     """``jax.nn.dot_product_attention``, with rows that see nothing set to 0."""
     if k.shape != v.shape:
         raise ValueError(
-            f"attention: formulation='fused' needs values of the keys' shape, got k {k.shape} and v {v.shape}; "
-            "use formulation=None or 'rows'"
+            f"attention: formulation='fused' needs values of the keys' shape, got k {k.shape} and v "
+            f"{v.shape}; use formulation=None or 'rows'"
         )
     batch = q.shape[:-3]
     size = prod(batch)

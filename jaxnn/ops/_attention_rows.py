@@ -1,4 +1,4 @@
-"""Attention as XLA's CPU backend computes it fastest, forward and backward, without a derivative rule of its own.
+"""Attention as XLA's CPU backend computes it fastest, in both directions, without a derivative rule.
 
 * Keys are brought into ``[..., head_dim, keys]`` once, so that the products forward and backward find their
   operands in an order for which XLA has fast kernels.
@@ -23,7 +23,7 @@ def attention_rows(
 ) -> jax.Array:
     """As ``attention``; ``mask`` has the rank of ``q``."""
     queries, heads, width = q.shape[-3:]
-    keys, kv_heads = k.shape[-3:-1]
+    _keys, kv_heads = k.shape[-3:-1]
     grouped = q.reshape(*q.shape[:-2], kv_heads, heads // kv_heads, width)
     q = jnp.moveaxis(grouped, -4, -2)  # [..., kv_heads, group, queries, head_dim]
     k, v = jnp.moveaxis(k, -3, -1), jnp.moveaxis(v, -3, -2)  # keys: [..., kv_heads, head_dim, keys]
@@ -47,10 +47,8 @@ def attention_rows(
     return y.reshape(*y.shape[:-3], heads, v.shape[-1])
 
 
-def _block(
-    q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, first: int | None
-) -> jax.Array:
-    """Some queries against all keys that stand here; ``first`` is the position of query 0 under a causal mask."""
+def _block(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, first: int | None) -> jax.Array:
+    """Some queries against the keys that are here; ``first`` is the position of query 0 if causal."""
     wide = softmax_dtype(q.dtype)
     scores = jnp.einsum("...kgtd,...kds->...kgts", q, k, preferred_element_type=wide) * q.shape[-1] ** -0.5
     allowed = None if mask is None else jnp.broadcast_to(mask, scores.shape)

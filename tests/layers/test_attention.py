@@ -64,14 +64,18 @@ def test_equals_flax(case, dtype):
         pairs[..., 0] = True
         layer = nn.attention(HEADS, causal=case == "causal")
         theirs = linen.MultiHeadDotProductAttention(HEADS, dtype=dtype)
-        given = {"cross": lambda x, m: (x, m), "cross masked": lambda x, m: (x, m, pairs)}.get(case, lambda x, m: x)
+        given = {"cross": lambda x, m: (x, m), "cross masked": lambda x, m: (x, m, pairs)}.get(
+            case, lambda x, m: x
+        )
         params = _params(layer, given(x, memory), dtype=dtype)
 
         def ours(params, x, memory):
             return layer.apply(params, {}, given(x, memory))[0]
 
         def flax(params, x, memory):
-            mask = {"causal": np.tril(np.ones((1, 1, TIME, TIME), bool)), "cross masked": pairs[:, None]}.get(case)
+            mask = {"causal": np.tril(np.ones((1, 1, TIME, TIME), bool)), "cross masked": pairs[:, None]}.get(
+                case
+            )
             other = memory if case.startswith("cross") else x
             with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
                 return theirs.apply(_to_flax(params), x, other, mask=mask)
@@ -99,7 +103,8 @@ def test_equals_torch(case, dtype):
             kernels = np.split(tree["in_proj_weight"], 3)
             biases = np.split(tree["in_proj_bias"], 3)
             made = {
-                part: {"kernel": kernels[i].T, "bias": biases[i]} for i, part in enumerate(("query", "key", "value"))
+                part: {"kernel": kernels[i].T, "bias": biases[i]}
+                for i, part in enumerate(("query", "key", "value"))
             }
             return {**made, "output": {"kernel": tree["out_proj.weight"].T, "bias": tree["out_proj.bias"]}}
 
@@ -221,7 +226,10 @@ def test_rotary_is_a_rotation_by_position(pairs):
         (x,) = _draw((1, 6, 1, 8))
         y, _ = nn.rotary(50.0, pairs=pairs).apply({}, {}, jnp.asarray(x))
     angle = np.arange(6)[:, None] * 50.0 ** (-np.arange(0, 8, 2) / 8)
-    split = {"halves": lambda a: (a[..., :4], a[..., 4:]), "neighbours": lambda a: (a[..., ::2], a[..., 1::2])}[pairs]
+    split = {
+        "halves": lambda a: (a[..., :4], a[..., 4:]),
+        "neighbours": lambda a: (a[..., ::2], a[..., 1::2]),
+    }[pairs]
     z = np.exp(1j * angle) * (split(x)[0] + 1j * split(x)[1])[0, :, 0]
     np.testing.assert_allclose(split(np.asarray(y))[0][0, :, 0], z.real, atol=1e-12)
     np.testing.assert_allclose(split(np.asarray(y))[1][0, :, 0], z.imag, atol=1e-12)
@@ -250,14 +258,18 @@ BAD = {
     "causal must be a Python bool": lambda: nn.attention(4, causal=1),
     "mask must be a function": lambda: nn.attention(4, mask=np.ones((5, 5), bool)),
     "num_heads must divide the input's features": lambda: _apply(nn.attention(3), X),
-    "expected a floating-point input": lambda: _apply(nn.attention(2), jax.ShapeDtypeStruct((2, 5, 8), jnp.int32)),
+    "expected a floating-point input": lambda: _apply(
+        nn.attention(2), jax.ShapeDtypeStruct((2, 5, 8), jnp.int32)
+    ),
     "at least 2 axes": lambda: _apply(nn.attention(2), jax.ShapeDtypeStruct((8,), jnp.float32)),
     "same leading axes": lambda: _apply(nn.attention(2), (X, jax.ShapeDtypeStruct((3, 5, 8), jnp.float32))),
     "causal=True compares positions of one sequence": lambda: _apply(nn.attention(2, causal=True), (X, X)),
     r"must be \[time, source\] = \[5, 5\]": lambda: _apply(
         nn.attention(2), (X, None, jax.ShapeDtypeStruct((2, 4, 5), bool))
     ),
-    "a mask must be boolean": lambda: _apply(nn.attention(2), (X, None, jax.ShapeDtypeStruct((5, 5), jnp.float32))),
+    "a mask must be boolean": lambda: _apply(
+        nn.attention(2), (X, None, jax.ShapeDtypeStruct((5, 5), jnp.float32))
+    ),
     "must give booleans": lambda: _apply(nn.attention(2, mask=lambda q, k: q - k), X),
     "entries": lambda: _apply(nn.attention(2), (X, X, X, X)),
     r"the query expects input \[\.\.\., 8\]": lambda: nn.attention(2).apply(

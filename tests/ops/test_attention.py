@@ -1,4 +1,4 @@
-"""Every formulation of attention equals a NumPy oracle, in value and in every derivative, under every mask."""
+"""Every formulation of attention equals a NumPy oracle, in value and derivatives, under every mask."""
 
 from functools import partial
 
@@ -10,18 +10,25 @@ import pytest
 from jaxnn import ops
 
 CASES = {
-    "plain": dict(),
-    "causal": dict(causal=True),
-    "causal in blocks": dict(queries=150, keys=150, batch=(1,), heads=2, kv_heads=1, causal=True),
-    "grouped": dict(heads=6, kv_heads=2),
-    "one key head, causal": dict(heads=4, kv_heads=1, causal=True),
-    "cross": dict(queries=3, keys=7),
-    "padding": dict(mask=(2, 1, 1, 5)),
-    "per head": dict(mask=(1, 4, 5, 5), kv_heads=2),
-    "per query": dict(mask=(5, 5)),
-    "mask and causal": dict(mask=(2, 1, 5, 5), causal=True),
-    "no leading axis": dict(batch=(), mask=(1, 5, 5)),
-    "two leading axes": dict(batch=(2, 3), mask=(2, 1, 1, 1, 5)),
+    "plain": {},
+    "causal": {"causal": True},
+    "causal in blocks": {
+        "queries": 150,
+        "keys": 150,
+        "batch": (1,),
+        "heads": 2,
+        "kv_heads": 1,
+        "causal": True,
+    },
+    "grouped": {"heads": 6, "kv_heads": 2},
+    "one key head, causal": {"heads": 4, "kv_heads": 1, "causal": True},
+    "cross": {"queries": 3, "keys": 7},
+    "padding": {"mask": (2, 1, 1, 5)},
+    "per head": {"mask": (1, 4, 5, 5), "kv_heads": 2},
+    "per query": {"mask": (5, 5)},
+    "mask and causal": {"mask": (2, 1, 5, 5), "causal": True},
+    "no leading axis": {"batch": (), "mask": (1, 5, 5)},
+    "two leading axes": {"batch": (2, 3), "mask": (2, 1, 1, 1, 5)},
 }
 
 
@@ -146,17 +153,17 @@ def test_large_scores_stay_finite():
 
 
 ERRORS = {
-    "kv_heads must divide the heads": (ValueError, dict(k=(2, 5, 3, 6), v=(2, 5, 3, 6))),
-    "got kv_heads=8 and heads=4": (ValueError, dict(k=(2, 5, 8, 6), v=(2, 5, 8, 6))),
-    "same positions and heads": (ValueError, dict(v=(2, 4, 4, 6))),
-    "agree in their leading axes": (ValueError, dict(q=(3, 5, 4, 6))),
-    "as many queries as keys": (ValueError, dict(q=(2, 3, 4, 6), causal=True)),
-    "at least 3 axes": (ValueError, dict(q=(5, 6))),
-    "got int32": (TypeError, dict(dtype=np.int32)),
-    "unknown formulation 'flash'": (ValueError, dict(formulation="flash")),
-    r"mask must have shape .*\(2, 4, 5, 5\)": (ValueError, dict(mask=np.ones((2, 5, 5), bool))),
-    "mask must be boolean": (TypeError, dict(mask=np.ones((5, 5), np.float32))),
-    "'fused' needs values": (ValueError, dict(v=(2, 5, 4, 3), formulation="fused")),
+    "kv_heads must divide the heads": (ValueError, {"k": (2, 5, 3, 6), "v": (2, 5, 3, 6)}),
+    "got kv_heads=8 and heads=4": (ValueError, {"k": (2, 5, 8, 6), "v": (2, 5, 8, 6)}),
+    "same positions and heads": (ValueError, {"v": (2, 4, 4, 6)}),
+    "agree in their leading axes": (ValueError, {"q": (3, 5, 4, 6)}),
+    "as many queries as keys": (ValueError, {"q": (2, 3, 4, 6), "causal": True}),
+    "at least 3 axes": (ValueError, {"q": (5, 6)}),
+    "got int32": (TypeError, {"dtype": np.int32}),
+    "unknown formulation 'flash'": (ValueError, {"formulation": "flash"}),
+    r"mask must have shape .*\(2, 4, 5, 5\)": (ValueError, {"mask": np.ones((2, 5, 5), bool)}),
+    "mask must be boolean": (TypeError, {"mask": np.ones((5, 5), np.float32)}),
+    "'fused' needs values": (ValueError, {"v": (2, 5, 4, 3), "formulation": "fused"}),
 }
 
 

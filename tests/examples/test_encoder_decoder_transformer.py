@@ -1,0 +1,59 @@
+"""The example of a transformer: short, it learns, and what it writes is what the whole model says."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnn as nn
+
+PATH = Path(__file__).parents[2] / "docs" / "examples" / "encoder_decoder_transformer.py"
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("encoder_decoder_transformer", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_learns_in_a_few_steps(example) -> None:
+    history, share = example.main(epochs=4, examples=640)
+    losses = [record["loss"] for record in history.records]
+    assert losses[-1] < 0.9 * losses[0]
+    assert 0 <= share <= 1
+
+
+@pytest.mark.slow
+def test_it_learns_the_task(example) -> None:
+    _, share = example.main()
+    assert share > 0.9
+
+
+def test_generation_agrees_with_the_whole_model(example) -> None:
+    source, _ = example.words(np.random.default_rng(1), 3)
+    cell = nn.decoding_cell(example.translator, 7)
+    first = jnp.full((3, 1), example.BEGIN)
+    params = cell.init(jax.random.key(4), (first[:, 0], source))
+    found = nn.generate(cell, params, first, 7, memory=source)
+    tokens = jnp.concatenate([first, found.tokens[:, :-1]], axis=1)
+    logits, _ = example.translator.apply(params, {}, (tokens, source))
+    np.testing.assert_array_equal(found.tokens, jnp.argmax(logits, axis=-1))
+
+
+def test_the_model_and_its_training_take_fewer_than_40_lines() -> None:
+    tree = ast.parse(PATH.read_text())
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    lines = 0
+    for name in ("translator", "main"):
+        function = functions[name]
+        start = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+        lines += (function.end_lineno or 0) - start + 1
+    assert lines < 40
