@@ -58,7 +58,8 @@ def test_sibling_keys_are_those_of_single_folds() -> None:
     together = fold_names(KEY, "init", ("a", "b"))
     apart = [fold_name(KEY, "init", name) for name in ("a", "b")]
     assert all(
-        jnp.array_equal(jax.random.key_data(s), jax.random.key_data(t)) for s, t in zip(together, apart, strict=False)
+        jnp.array_equal(jax.random.key_data(s), jax.random.key_data(t))
+        for s, t in zip(together, apart, strict=False)
     )
 
 
@@ -317,3 +318,64 @@ def test_two_inputs_two_outputs_of_the_course_count_28670_parameters() -> None:
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 28_670
     outputs, _ = model.apply(params, {}, (jnp.ones((5, 10)), jnp.ones((5, 8))))
     assert [y.shape for y in outputs] == [(5, 1), (5, 1)]
+
+
+def test_padding_reaches_no_gradient_of_pointwise_layers_and_callables() -> None:
+    mask = jnp.array([[True, True, False], [True, False, False]])
+    model = nn.chain(jnp.log, nn.dense(4), jax.nn.relu)
+    clean = jax.random.uniform(KEY, (2, 3, 4)) + 0.5
+    params, state = model.init(KEY, clean)
+
+    def loss(params, value):
+        y, _ = model.apply(params, state, nn.Masked(value, mask))
+        return jnp.sum(jnp.where(mask[..., None], y.value, 0))
+
+    expected = jax.grad(loss)(params, clean)
+    for filler in (0.0, jnp.nan, jnp.inf):
+        spoiled = jnp.where(mask[..., None], clean, filler)
+        assert equal(jax.grad(loss)(params, spoiled), expected)
+
+
+@pytest.mark.parametrize(
+    "mixes",
+    [lambda x: jnp.cumsum(x, 1), lambda x: x - x.mean(1, keepdims=True), lambda x: x.reshape(x.shape[0], -1)],
+)
+def test_callables_that_mix_positions_refuse_a_mask(mixes) -> None:
+    masked = nn.Masked(jnp.ones((2, 3, 4)), jnp.ones((2, 3), bool))
+    with pytest.raises(TypeError, match=r"more than one position.*can't honour a mask"):
+        nn.chain(mixes).init(KEY, masked)
+
+
+def test_callables_on_the_features_of_a_position_keep_the_mask() -> None:
+    masked = nn.Masked(jax.random.normal(KEY, (2, 3, 4)), jnp.ones((2, 3), bool))
+    y, _ = nn.chain(jax.nn.softmax).apply({}, {}, masked)
+    np.testing.assert_allclose(y.value, jax.nn.softmax(masked.value), rtol=1e-6)
+
+
+def test_a_mask_over_features_is_refused() -> None:
+    masked = nn.Masked(jnp.ones((2, 3)), jnp.ones((2, 3), bool))
+    for layer in (nn.dense(2), nn.batch_norm()):
+        params, state = layer.init(KEY, jnp.ones((2, 3)))
+        with pytest.raises(ValueError, match="must mark positions"):
+            layer.apply(params, state, masked)
+
+
+def test_the_choice_of_bias_does_not_change_the_kernel() -> None:
+    kernels = [
+        nn.dense(2, **options).init(KEY, X)[0]["kernel"]
+        for options in ({}, {"use_bias": False}, {"bias_init": jax.nn.initializers.normal()})
+    ]
+    assert equal(kernels[0], kernels[1])
+    assert equal(kernels[0], kernels[2])
+
+
+def test_a_child_that_draws_only_when_given_a_key_raises_inside_a_scan() -> None:
+    def apply(params, x, *, key, train):
+        return x if key is None or not train else x + jax.random.normal(key, x.shape)
+
+    @nn.model(noise=nn.stateless("noise", None, apply))
+    def wrong(m, x):
+        return jax.lax.scan(lambda c, _: (m.noise(c), None), x, None, length=2)[0]
+
+    with pytest.raises(ValueError, match="'noise' draws random numbers"):
+        wrong.init(KEY, X)

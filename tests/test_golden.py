@@ -123,3 +123,15 @@ def test_summary_finds_nested_stacked_and_shared_layers_by_path() -> None:
     assert rows["deep.body"].flops == 3 * (2 * 2 * 64 + 16)
     assert rows["shared.body"].params == 72
     assert rows["shared.body"].flops == 2 * (2 * 2 * 64 + 16)
+
+
+def test_summary_of_one_copy_and_of_children_under_vmap() -> None:
+    @nn.model(body=nn.dense(8).named("inner"))
+    def mapped(m, x):
+        return jax.vmap(m.body)(x)
+
+    model = nn.chain(one=nn.repeat(nn.chain(nn.dense(8)), 1), mapped=mapped)
+    rows = {row.path: row for row in inspect.summary(model, jax.ShapeDtypeStruct((2, 8), jnp.float32)).rows}
+    assert rows["one.dense_0"].params == 72
+    assert rows["mapped.body"].flops == rows["one"].flops == 2 * (2 * 64 + 8)
+    assert rows["mapped.body"].kind == "dense"

@@ -35,7 +35,16 @@ def test_label_on_an_impossible_class_costs_infinity() -> None:
 
 @pytest.mark.parametrize(
     ("logit", "label", "value", "gradient"),
-    [(10000.0, 0.0, 10000.0, 1.0), (-10000.0, 1.0, 10000.0, -1.0), (10000.0, 1.0, 0.0, 0.0), (-10000.0, 0.0, 0.0, 0.0), (INF, 1.0, 0.0, 0.0), (-INF, 0.0, 0.0, 0.0), (0.0, 0.5, math.log(2), 0.0), (0.0, 1.0, math.log(2), -0.5)],
+    [
+        (10000.0, 0.0, 10000.0, 1.0),
+        (-10000.0, 1.0, 10000.0, -1.0),
+        (10000.0, 1.0, 0.0, 0.0),
+        (-10000.0, 0.0, 0.0, 0.0),
+        (INF, 1.0, 0.0, 0.0),
+        (-INF, 0.0, 0.0, 0.0),
+        (0.0, 0.5, math.log(2), 0.0),
+        (0.0, 1.0, math.log(2), -0.5),
+    ],
 )
 def test_binary_cross_entropy_at_hard_points(logit, label, value, gradient) -> None:
     run = jax.value_and_grad(lambda z: losses.binary_cross_entropy(z, jnp.array([label])))
@@ -78,6 +87,40 @@ def test_accuracy_merges_exactly() -> None:
     )
     one_hot = metrics.accuracy(logits, jax.nn.one_hot(labels, 3))
     assert one_hot.compute() == whole.compute()
+
+
+def test_labels_of_few_bits_do_not_wrap() -> None:
+    logits = jnp.zeros((1, 258)).at[0, 256].set(5.0)
+    found = losses.cross_entropy(logits, jnp.zeros(1, jnp.uint8))
+    np.testing.assert_allclose(found, losses.cross_entropy(logits, jnp.zeros(1, jnp.int32)))
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_traced_labels_out_of_range_cost_nan_unless_they_weigh_nothing(label: int) -> None:
+    labels = jnp.array([0, label])
+    values = jax.jit(losses.cross_entropy)(jnp.zeros((2, 3)), labels)
+    assert jnp.isnan(values).tolist() == [False, True]
+
+    def loss(logits):
+        return metrics.Mean.of(losses.cross_entropy(logits, labels), jnp.array([1.0, 0.0])).compute()
+
+    assert jnp.all(jnp.isfinite(jax.jit(jax.grad(loss))(jnp.zeros((2, 3)))))
+
+
+def test_binary_labels_out_of_range() -> None:
+    with pytest.raises(ValueError, match=r"labels must be in \[0, 1\], got -1 to 1; .*\(labels \+ 1\) / 2"):
+        losses.binary_cross_entropy(jnp.zeros(2), jnp.array([-1.0, 1.0]))
+    assert jnp.isnan(jax.jit(losses.binary_cross_entropy)(jnp.zeros(2), jnp.array([-1.0, 1.0])))
+
+
+def test_one_logit_has_no_largest() -> None:
+    with pytest.raises(ValueError, match=r"at least 2 classes, got float32\[3, 1\]; .*binary_accuracy"):
+        metrics.accuracy(jnp.zeros((3, 1)), jnp.zeros((3, 1)))
+
+
+def test_weights_of_another_shape_are_not_broadcast() -> None:
+    with pytest.raises(ValueError, match=r"float32\[3, 3\] and float32\[3\]"):
+        metrics.Mean.of(jnp.zeros((3, 3)), jnp.ones(3))
 
 
 def test_empty_and_fully_masked_means_are_zero() -> None:

@@ -97,6 +97,14 @@ def test_bits_do_not_depend_on_how_an_epoch_is_cut(cuts: tuple[int, ...]) -> Non
     assert same_bits((state, record), (whole_state, whole))
 
 
+def test_pieces_without_an_order_belong_to_one_epoch() -> None:
+    epoch = train.make_epoch(TASK, RULE, 8)
+    whole_state, whole = epoch(train.TrainState.create(TASK, RULE, KEY, (X, Y)), (X, Y))
+    state, record = epoch(train.TrainState.create(TASK, RULE, KEY, (X, Y)), (X, Y), stop=3)
+    state, record = epoch(state, (X, Y), start=3, record=record)
+    assert same_bits((state, record), (whole_state, whole))
+
+
 def test_fit_twice_gives_identical_bits_and_another_seed_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(seed: int) -> train.Result:
         return train.fit(TASK, RULE, (X, Y), epochs=3, batch_size=8, key=jax.random.key(seed), progress=False)
@@ -118,8 +126,7 @@ def test_a_run_traces_its_training_loop_once() -> None:
         return TASK.evaluate(params, state, batch, key=key, train=train)
 
     counted = train.Objective(TASK.init, evaluate)
-    with jax.log_compiles(False):
-        train.fit(counted, RULE, (X, Y), epochs=4, batch_size=8, key=KEY, validation=(X, Y), progress=False)
+    train.fit(counted, RULE, (X, Y), epochs=4, batch_size=8, key=KEY, validation=(X, Y), progress=False)
     # Shapes of the record, then one trace of the executable: the body of full batches and of the last one.
     assert traced == [(8, 4), (8, 4), (2, 4)]
 
@@ -145,6 +152,14 @@ def test_weights_are_exact_over_masks_and_unequal_batches() -> None:
     weighted = train.evaluate(task, params, state, (X, Y, weights), batch_size=7)
     alone = train.evaluate(task, params, state, (X[:20], Y[:20]))
     assert weighted == pytest.approx(alone, rel=1e-6)
+
+
+def test_class_weights_of_labels_in_a_column_and_one_hot() -> None:
+    from jaxnn.train._data import weigh_classes
+
+    for targets in (Y, Y[:, None], Y[:, None].astype(np.float32), np.eye(2)[Y], np.eye(2, dtype=int)[Y]):
+        *_, weights = weigh_classes((X, targets), {0: 1.0, 1: 10.0})
+        np.testing.assert_array_equal(weights, np.where(Y == 1, 10.0, 1.0))
 
 
 def test_class_weights_are_weights_of_examples() -> None:
@@ -219,6 +234,64 @@ def test_ema_is_evaluated_and_returned() -> None:
     new, _ = train.make_step(TASK, RULE, ema=0.9)(average, (X, Y))
     expected = jax.tree.map(lambda old, p: 0.1 * old + 0.9 * p, average.ema, new.params)
     chex.assert_trees_all_close(new.ema, expected, rtol=1e-6)
+
+
+def test_the_average_moves_in_low_precision() -> None:
+    task = train.supervised(nn.dense(2, param_dtype=jnp.bfloat16), losses.cross_entropy)
+    rule = optim.sgd(1.0)
+    state = train.TrainState.create(task, rule, KEY, (X, Y), ema=True)
+    start = state.ema
+    step = train.make_step(task, rule, ema=0.999)
+    for _ in range(3):
+        state, _ = step(state, (X, Y))
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.ema)} == {jnp.dtype("float32")}
+    assert not same_bits(start, state.ema)
+
+
+def test_a_callback_may_keep_the_state_and_needs_no_second_argument() -> None:
+    states, seen = [], []
+
+    def keep(record, state):
+        states.append(state)
+
+    def plain(record, verbose=False):
+        seen.append(verbose)
+
+    train.fit(TASK, RULE, (X, Y), epochs=2, batch_size=8, key=KEY, callbacks=[keep, plain], progress=False)
+    assert [int(state.step) for state in states] == [7, 14]
+    assert seen == [False, False]
+
+
+def test_evaluate_and_predict_compile_once() -> None:
+    traced = []
+
+    def apply(params, x):
+        traced.append(x.shape)
+        return x
+
+    model = nn.chain(nn.stateless("identity", None, apply))
+    task = train.supervised(model, losses.squared_error)
+    for _ in range(3):
+        train.evaluate(task, {}, {}, (X, X))
+        train.predict(model, {}, {}, X)
+    # A full batch is traced before the loop over batches and in it, and once by predict.
+    assert traced.count((N, 4)) == 3
+
+
+def test_weak_types_of_an_objective_do_not_compile_twice() -> None:
+    traced = []
+
+    def evaluate(params, state, batch, *, key=None, train=False):
+        traced.append(None)
+        return terms(params["w"] * batch), state
+
+    terms = train.Terms
+    task = train.Objective(lambda key, batch: ({"w": jnp.asarray(0.5)}, {}), evaluate)
+    state = train.TrainState.create(task, optim.sgd(0.1), KEY, jnp.ones(3))
+    step = train.make_step(task, optim.sgd(0.1))
+    for _ in range(3):
+        state, _ = step(state, jnp.ones(3))
+    assert len(traced) == 1
 
 
 def test_callbacks_see_each_record_and_may_take_the_state() -> None:
@@ -364,6 +437,17 @@ BAD = {
     "labels": ({"data": (X, Y + 1)}, r"labels must be in \[0, 2\), got labels from 1 to 2"),
     "validation labels": ({"validation": (X, Y - 1)}, r"labels from -1 to 0"),
     "ema": ({"ema": 1.0}, r"ema must be in \[0, 1\)"),
+    "rule by name": ({"rule": "adam"}, "optimizer must be a gradient transformation, got 'adam'"),
+    "rule not called": ({"rule": optim.adam}, "call its factory"),
+    "a model for a task": ({"task": MODEL}, "objective must be an Objective, got Layer; train.supervised"),
+    "patience for a policy": ({"early_stopping": 3}, "early_stopping must be a policy, got 3"),
+    "lists": ({"data": ([[1.0, 2.0]], [1])}, "got a float in it; convert lists with np.asarray"),
+    "result for a state": ({"train_state": 3}, "train_state must be a TrainState, got 3"),
+    "validation features": ({"validation": (X[:, :3], Y)}, r"dense: expected input \[\.\.\., 4\]"),
+    "validation iterator": (
+        {"validation": iter([(X, Y)]), "epochs": 2},
+        "an iterator can be read once, but epochs=2",
+    ),
     "monitor": ({"early_stopping": train.early_stopping()}, "'val_loss' is not recorded"),
 }
 
@@ -373,7 +457,37 @@ def test_bad_arguments_of_fit(name: str) -> None:
     options, pattern = BAD[name]
     options = {"data": (X, Y), "epochs": 1, "batch_size": 8, "key": KEY, "progress": False, **options}
     with pytest.raises((ValueError, TypeError), match=pattern):
-        train.fit(TASK, RULE, options.pop("data"), **options)
+        train.fit(options.pop("task", TASK), options.pop("rule", RULE), options.pop("data"), **options)
+
+
+def test_bad_metrics_and_losses() -> None:
+    for bad in ("mse", None):
+        with pytest.raises(TypeError, match="loss must be a function"):
+            train.supervised(MODEL, bad)
+    for bad in ("accuracy", ["accuracy"]):
+        with pytest.raises(TypeError, match=r"pass metrics\.accuracy itself"):
+            train.supervised(MODEL, losses.cross_entropy, metrics=bad)
+    task = train.supervised(MODEL, losses.cross_entropy, metrics={"x": lambda o, t, w: jnp.mean(o)})
+    with pytest.raises(TypeError, match="metric 'x' must return a mergeable sum"):
+        train.evaluate(task, *task.init(KEY, (X, Y)), (X, Y))
+    bare = train.Objective(TASK.init, lambda p, s, b, key=None, train=False: (jnp.ones(3), s))
+    with pytest.raises(TypeError, match=r"evaluate must return \(Terms"):
+        train.evaluate(bare, {}, {}, (X, Y))
+
+
+def test_labels_of_weight_zero_may_be_out_of_range() -> None:
+    labels, weights = np.where(np.arange(N) < 5, -1, Y), np.where(np.arange(N) < 5, 0.0, 1.0)
+    result = train.fit(
+        TASK, RULE, (X, labels, weights.astype(np.float32)), epochs=1, batch_size=8, key=KEY, progress=False
+    )
+    assert result.stopped is None
+    with pytest.raises(ValueError, match="labels from -1"):
+        train.evaluate(TASK, result.params, result.state, (X, labels))
+
+
+def test_labels_out_of_range_in_batches_stop_the_run() -> None:
+    result = train.fit(TASK, RULE, [(X, Y + 5)], epochs=2, key=KEY, progress=False)
+    assert str(result.stopped).startswith("non-finite loss")
 
 
 @pytest.mark.parametrize("rate", [float("nan"), -0.1])

@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import get_opaque_trace_state
 
 from jaxnn.compose._children import name_children
 from jaxnn.core import (
@@ -24,7 +23,6 @@ from jaxnn.core import (
     check_children,
     child_scope,
     describe,
-    fold_index,
     fold_name,
     fold_names,
     plan_layer,
@@ -53,7 +51,7 @@ class Scope:
         self._call = call
         self._key = key
         self._draws: dict[str, int] = {}
-        self._trace = get_opaque_trace_state()
+        self._trace = _trace_state()
         self.train = train
 
     def key(self, name: str) -> Any:
@@ -71,10 +69,10 @@ class Scope:
         count = self._draws.get(name, 0)
         self._draws[name] = count + 1
         key = fold_name(require_key(f"{self._owner}: m.key({name!r})", self._key), "draw", name)
-        return fold_index(key, count) if count else key
+        return fold_name(key, "draw", f"call {count}") if count else key
 
     def _inside(self) -> bool:
-        return get_opaque_trace_state() != self._trace
+        return _trace_state() != self._trace
 
     def __getattr__(self, name: str) -> Callable[[PyTree], PyTree]:
         if name.startswith("_") or name not in self._names:
@@ -163,7 +161,7 @@ def _layer(owner: str, function: Callable[[Any, PyTree], PyTree], layers: dict[s
             if inside and current.get(name):
                 raise ValueError(_stateful_inside(owner, name))
             child_key = None if inside else keys[name]
-            child_key = fold_index(child_key, count) if count else child_key
+            child_key = fold_name(child_key, "apply", f"call {count}") if count else child_key
             with child_scope(name):
                 try:
                     y, new = layers[name].apply(
@@ -219,10 +217,16 @@ def _abstract(
 def _check_inside(owner: str, name: str, layer: Layer, trees: tuple[Params, State], spec: PyTree) -> None:
     if trees[1]:
         raise ValueError(_stateful_inside(owner, name))
-    try:
-        _output(layer, trees, spec, True, None)
-    except MissingKeyError:
-        raise ValueError(_random_inside(owner, name)) from None
+
+    def run(params: Params, state: State, x: PyTree, key: Any) -> PyTree:
+        return layer.apply(params, state, x, key=key, train=True)[0]
+
+    from jax.interpreters.partial_eval import dce_jaxpr
+
+    jaxpr = jax.make_jaxpr(run)(*trees, spec, _key_spec()).jaxpr
+    _, used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    if used[-1]:
+        raise ValueError(_random_inside(owner, name))
 
 
 def _output(layer: Layer, trees: tuple[Params, State], spec: PyTree, train: bool, key: Any) -> PyTree:
@@ -230,6 +234,12 @@ def _output(layer: Layer, trees: tuple[Params, State], spec: PyTree, train: bool
         return layer.apply(params, state, x, key=key, train=train)[0]
 
     return jax.eval_shape(run, *trees, spec, key)
+
+
+def _trace_state() -> Any:
+    from jax.extend.core import get_opaque_trace_state  # 10 ms that a plain import of jaxnn does not need
+
+    return get_opaque_trace_state()
 
 
 def _key_spec() -> Any:

@@ -66,9 +66,14 @@ def cast(layer: Any, compute_dtype: Any = jnp.bfloat16) -> Layer:
         (dtype('float32'), dtype(bfloat16))
     """
     child = lift(layer)
-    dtype = jnp.dtype(compute_dtype)
+    try:
+        dtype = jnp.dtype(compute_dtype)
+    except TypeError:
+        dtype = jnp.dtype(int)
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"cast: compute_dtype must be a floating-point dtype, got {dtype}; use jnp.bfloat16")
+        raise TypeError(
+            f"cast: compute_dtype must be a floating-point dtype, got {compute_dtype!r}; use jnp.bfloat16"
+        )
 
     def lower(tree: PyTree) -> PyTree:
         def one(leaf: Any) -> Any:

@@ -29,8 +29,11 @@ from jaxnn.core._layer import check_name as check_name
 from jaxnn.core._layer import plan_layer as plan_layer
 from jaxnn.core._layer import planned as planned
 from jaxnn.core._masked import Masked as Masked
+from jaxnn.core._masked import check_position_mask as check_position_mask
+from jaxnn.core._masked import filled as filled
 from jaxnn.core._masked import has_masked as has_masked
 from jaxnn.core._masked import refuse_masked as refuse_masked
+from jaxnn.core._masked import spread_mask as spread_mask
 from jaxnn.core._spec import common_dtype as common_dtype
 from jaxnn.core._spec import describe as describe
 from jaxnn.core._spec import is_traced as is_traced

@@ -135,7 +135,9 @@ def check_floating(owner: str, x: Any) -> None:
 
 
 def check_min_rank(owner: str, x: Any, rank: int, axes: str) -> None:
-    """Raise unless ``x`` has at least ``rank`` axes; ``axes`` names them in the message."""
+    """Raise unless ``x`` is one array with at least ``rank`` axes; ``axes`` names them in the message."""
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        raise TypeError(f"{owner}: expected one array as input, got {describe(x)}")
     if len(x.shape) < rank:
         raise ValueError(f"{owner}: expected input {axes} with at least {rank} axes, got {describe(x)}")
 

@@ -35,7 +35,7 @@ class Plan(NamedTuple):
         output: spec of the output.
         build: ``key -> (params, state)``.
         children: ``(name, plan)`` of each child, in the order of their first use.
-        copies: how many stacked copies of the children there are (``repeat``).
+        copies: how many stacked copies of the children there are (``repeat``), else ``None``.
     """
 
     layer: "Layer"
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     output: PyTree
     build: Callable[[Any], tuple[Params, State]]
     children: tuple[tuple[str, "Plan"], ...] = ()
-    copies: int = 1
+    copies: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,6 +58,7 @@ class Layer:
         apply: ``(params, state, x, *, key=None, train=False) -> (y, state)``.
         plan: optional ``x -> Plan``, for composites.
         is_named: whether ``name`` was given by ``named``.
+        kind: what it is, whatever its name.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -74,9 +75,12 @@ class Layer:
     apply: Callable[..., tuple[PyTree, State]]
     plan: Callable[[PyTree], Plan] | None = field(default=None, compare=False)
     is_named: bool = False
+    kind: str = ""
 
     def __post_init__(self) -> None:
         check_name("Layer", self.name)
+        if not self.kind:
+            object.__setattr__(self, "kind", self.name)
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r})"

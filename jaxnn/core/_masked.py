@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxnn.core._spec import describe
 
@@ -74,4 +75,27 @@ def refuse_masked(owner: str, x: Any) -> None:
         raise TypeError(
             f"{owner}: can't honour a mask, got {describe(x)}; pool or select with a layer that uses masks, "
             "or pass x.value if padding may count"
+        )
+
+
+def spread_mask(mask: Any, shape: tuple[int, ...]) -> Any:
+    """Broadcast a mask ``[...]`` to a value's shape ``[..., features]``."""
+    return jnp.broadcast_to(jnp.expand_dims(mask, tuple(range(mask.ndim, len(shape)))), shape)
+
+
+def filled(x: Masked, filler: float = 0) -> Any:
+    """Return the value with ``filler`` in its padding.
+
+    What stands there, a NaN too, then reaches neither an output nor a gradient, where 0 times a NaN would
+    still be one.
+    """
+    return jnp.where(spread_mask(x.mask, x.value.shape), x.value, jnp.asarray(filler, x.value.dtype))
+
+
+def check_position_mask(owner: str, x: Masked) -> None:
+    """Raise unless the mask marks whole positions ``[...]`` of a value ``[..., features]``."""
+    if x.mask.ndim >= x.value.ndim:
+        raise ValueError(
+            f"{owner}: the mask must mark positions [...] of a value [..., features], got {describe(x)}; "
+            "drop the mask's last axis"
         )

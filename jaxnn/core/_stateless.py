@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
+import jax
+import jax.numpy as jnp
+
 from jaxnn.core._cell import Cell
 from jaxnn.core._errors import check_train
 from jaxnn.core._keys import check_key
 from jaxnn.core._layer import Layer, Params, PyTree, State
-from jaxnn.core._masked import Masked, refuse_masked
+from jaxnn.core._masked import Masked, check_position_mask, filled, refuse_masked, spread_mask
 from jaxnn.core._spec import describe
 
 MaskRule = Literal["raise", "pointwise", "aware"]
@@ -32,7 +35,8 @@ def stateless(
         init: makes the dict of parameters from a key and the input (or its spec); ``None`` for none.
         apply: the function itself. If it takes ``key`` or ``train`` by name, it is given them.
         masked: what a ``Masked`` input does: ``"raise"``; ``"pointwise"``, where ``apply`` sees the
-            value and the mask is kept; ``"aware"``, where ``apply`` sees the ``Masked`` itself.
+            value with zeros in its padding and the mask is kept; ``"aware"``, where ``apply`` sees the
+            ``Masked`` itself.
 
     Raises:
         TypeError: ``init`` returned something else than a dict, or the input is ``Masked`` and
@@ -77,7 +81,8 @@ def stateless(
         if takes_train:
             given["train"] = train
         if masked == "pointwise" and isinstance(x, Masked):
-            return Masked(apply(params, x.value, **given), x.mask), state
+            check_position_mask(name, x)
+            return Masked(apply(params, filled(x), **given), x.mask), state
         if masked != "aware":
             refuse_masked(name, x)
         return apply(params, x, **given), state
@@ -105,7 +110,7 @@ def lift(layer: Any) -> Layer:
     def apply(params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False) -> Any:
         del params, key, train
         if isinstance(x, Masked):
-            return Masked(_elementwise(name, layer, x), x.mask), state
+            return Masked(_by_position(name, layer, x), x.mask), state
         return _called(name, layer, x), state
 
     return Layer(name, lambda _key, _x: ({}, {}), apply)
@@ -118,11 +123,29 @@ def _called(name: str, function: Callable[[Any], Any], x: PyTree) -> PyTree:
     return y
 
 
-def _elementwise(name: str, function: Callable[[Any], Any], x: Masked) -> Any:
-    y = _called(name, function, x.value)
-    if getattr(y, "shape", None) != x.value.shape:
-        refuse_masked(f"{name} (not elementwise: {describe(x.value)} became {describe(y)})", x)
-    return y
+# A value at which the usual functions (log, sqrt, 1 / x, arctanh, ...) and their slopes are finite.
+_HARMLESS = 0.5
+
+
+def _by_position(name: str, function: Callable[[Any], Any], x: Masked) -> Any:
+    """Apply ``function`` to each position alone, so that it can't mix padding into what is real.
+
+    Raises:
+        TypeError: it needs more than one position, or gives another shape for one than for all.
+    """
+    value = filled(x, _HARMLESS) if jnp.issubdtype(x.value.dtype, jnp.inexact) else x.value
+    whole = jax.eval_shape(lambda v: _called(name, function, v), value)
+    alone = function
+    for _ in range(x.mask.ndim):
+        alone = jax.vmap(alone)
+    try:
+        y = alone(value)
+        same = describe(y) == describe(whole)
+    except (TypeError, ValueError, IndexError):
+        same = False
+    if not same:
+        refuse_masked(f"{name} (which needs more than one position at a time)", x)
+    return jax.tree.map(lambda leaf: jnp.where(spread_mask(x.mask, leaf.shape), leaf, 0), y)
 
 
 def _callable_name(function: Any) -> str:

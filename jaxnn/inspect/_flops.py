@@ -1,6 +1,7 @@
 """Floating-point operations counted from a jaxpr, through scans, branches and calls."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 
 _MOVES = (
     "broadcast_in_dim reshape transpose squeeze expand_dims slice dynamic_slice dynamic_update_slice "
-    "concatenate pad rev gather iota convert_element_type bitcast_convert_type copy stop_gradient select_n split"
+    "concatenate pad rev gather iota convert_element_type bitcast_convert_type copy stop_gradient "
+    "select_n split"
 )
 _RANDOM = "random_bits random_seed random_wrap random_unwrap random_fold_in random_split threefry2x32"
 _FREE = frozenset(f"{_MOVES} {_RANDOM}".split())
@@ -44,7 +46,7 @@ def _walk(jaxpr: Any, outer: tuple[str, ...], times: int) -> Iterator[tuple[tupl
     }
     for eqn in jaxpr.eqns:
         scopes = str(eqn.source_info.name_stack)
-        path = (*outer, *scopes.split("/")) if scopes else outer
+        path = (*outer, *_names(scopes)) if scopes else outer
         name = eqn.primitive.name
         if name == "cond":
             branches = eqn.params["branches"]
@@ -59,6 +61,12 @@ def _walk(jaxpr: Any, outer: tuple[str, ...], times: int) -> Iterator[tuple[tupl
                 yield from _walk(sub, path, times * turns)
         else:
             yield path, times * _operations(name, eqn)
+
+
+def _names(scopes: str) -> list[str]:
+    """Return the names of a stack of scopes, without the transformations around them (``vmap(name)``)."""
+    names = [re.sub(r"^(?:\w+\()+|\)+$", "", scope) for scope in scopes.split("/")]
+    return [name for name in names if name]
 
 
 def _inner(eqn: Any) -> Iterator[Any]:

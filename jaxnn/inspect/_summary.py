@@ -149,7 +149,7 @@ def _rows(
     plan: Plan, path: tuple[str, ...], params: Any, state: Any, counts: Any, copies: int
 ) -> Iterator[Row]:
     for name, child in plan.children:
-        if plan.copies > 1:
+        if plan.copies is not None:
             # The copies' trees are stacked under the repeat itself, and so are the rows.
             yield from _rows(child, path, params, state, counts, copies * plan.copies)
             continue
@@ -163,12 +163,12 @@ def _rows(
 def _row(plan: Plan, path: tuple[str, ...], params: Any, state: Any, flops: int, copies: int) -> Row:
     return Row(
         ".".join(path),
-        plan.layer.name,
+        plan.layer.kind,
         plan.output,
         _size(params),
         _size(state),
         flops,
-        copies * plan.copies,
+        copies * (plan.copies or 1),
         not plan.children,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_params, common_dtype
+from jaxnn.core import check_params, common_dtype, describe, fold_name
 
 Initializer = Callable[..., Any]
 
@@ -30,26 +30,54 @@ def affine_params(
     dtype: Any,
 ) -> dict[str, Any]:
     """Make ``kernel`` and, unless ``bias_init`` is ``None``, ``bias`` ``(features,)``."""
-    if bias_init is None or bias_init is zeros:
-        # Each hash of a key costs compilation, so a bias of zeros does not ask for one.
-        kernel_key = bias_key = key
-    else:
-        kernel_key, bias_key = jax.random.split(key)
-    params = {"kernel": kernel_init(kernel_key, kernel_shape, dtype)}
+    params = {"kernel": _made("kernel_init", kernel_init, key, kernel_shape, dtype)}
     if bias_init is not None:
-        params["bias"] = bias_init(bias_key, (features,), dtype)
+        # The kernel's numbers do not depend on the bias, and a bias of zeros costs no hash of a key.
+        bias_key = key if bias_init is zeros else fold_name(key, "init", "bias")
+        params["bias"] = _made("bias_init", bias_init, bias_key, (features,), dtype)
     return params
+
+
+def _made(argument: str, initializer: Initializer, key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    made = initializer(key, shape, dtype)
+    if getattr(made, "shape", None) != shape:
+        raise ValueError(
+            f"{argument} must return an array {list(shape)}, got {describe(made)}; pass an initializer "
+            "(key, shape, dtype), as jax.nn.initializers.he_normal() makes (mind the parentheses)"
+        )
+    return made
+
+
+def check_initializers(owner: str, **initializers: Any) -> None:
+    """Raise unless every initializer is callable."""
+    for argument, initializer in initializers.items():
+        if not callable(initializer):
+            raise TypeError(
+                f"{owner}: {argument} must be a function (key, shape, dtype), got {describe(initializer)}; "
+                "as jax.nn.initializers.he_normal() makes"
+            )
 
 
 def promoted(owner: str, params: dict[str, Any], names: tuple[str, ...], x: Any) -> tuple[Any, ...]:
     """Return ``x`` and the named parameters in their common dtype, chosen explicitly."""
     check_params(owner, params, names)
+    if "bias" in names and params["bias"].shape != params["kernel"].shape[-1:]:
+        raise ValueError(
+            f"{owner}: expected a bias [{params['kernel'].shape[-1]}] for kernel "
+            f"{describe(params['kernel'])}, got {describe(params['bias'])}"
+        )
     dtype = common_dtype(x.dtype, *(params[name].dtype for name in names))
     return (x.astype(dtype), *(params[name].astype(dtype) for name in names))
 
 
 def check_dtype(owner: str, dtype: Any) -> Any:
     """Return ``dtype`` if parameters can have it, else raise ``TypeError``."""
-    if not jnp.issubdtype(jnp.dtype(dtype), jnp.inexact):
-        raise TypeError(f"{owner}: param_dtype must be a floating-point dtype, got {jnp.dtype(dtype)}")
-    return jnp.dtype(dtype)
+    try:
+        known = jnp.dtype(dtype)
+    except TypeError:
+        known = None
+    if known is None or not jnp.issubdtype(known, jnp.inexact):
+        raise TypeError(
+            f"{owner}: param_dtype must be a floating-point dtype, got {dtype!r}; use jnp.float32"
+        )
+    return known

@@ -18,6 +18,7 @@ from jaxnn.core import (
     check_key,
     check_min_rank,
     check_params,
+    check_position_mask,
     check_train,
     common_dtype,
     describe,
@@ -95,6 +96,7 @@ def batch_norm(
         del key
         check_train("batch_norm", train)
         if isinstance(x, Masked):
+            check_position_mask("batch_norm", x)
             y, state = normalise(params, state, x.value, x.mask, train)
             return Masked(y, x.mask), state
         refuse_masked("batch_norm", x)

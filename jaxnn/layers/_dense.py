@@ -5,7 +5,15 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import Layer, Params, check_floating, check_min_rank, describe, positive_int, stateless
-from jaxnn.layers._affine import Initializer, affine_params, check_dtype, lecun_normal, promoted, zeros
+from jaxnn.layers._affine import (
+    Initializer,
+    affine_params,
+    check_dtype,
+    check_initializers,
+    lecun_normal,
+    promoted,
+    zeros,
+)
 
 
 def dense(
@@ -42,6 +50,7 @@ def dense(
     """
     features = positive_int("dense", "features", features)
     param_dtype = check_dtype("dense", param_dtype)
+    check_initializers("dense", kernel_init=kernel_init, bias_init=bias_init)
     names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def init(key: Any, x: Any) -> Params:

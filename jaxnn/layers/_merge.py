@@ -44,7 +44,7 @@ def concatenate(axis: int = -1) -> Layer:
 
 
 def add() -> Layer:
-    """Sum a tuple of arrays of one shape: ``([...], [...]) -> [...]``; equal masks are kept.
+    """Sum a tuple of arrays of one shape: ``([...], [...]) -> [...]``; real where all are.
 
     Raises:
         TypeError: at use, the input is not a tuple, or only a part of it is masked.
@@ -60,7 +60,7 @@ def add() -> Layer:
 
 
 def multiply() -> Layer:
-    """Multiply a tuple of arrays of one shape elementwise; equal masks are kept.
+    """Multiply a tuple of arrays of one shape elementwise; the result is real where all are.
 
     Raises:
         TypeError: at use, the input is not a tuple, or only a part of it is masked.
@@ -97,6 +97,8 @@ def _fold(name: str, operation: Callable[[Any, Any], Any]) -> Layer:
 def _arrays(name: str, x: Any) -> tuple[Any, ...]:
     if not isinstance(x, tuple | list) or not x:
         raise TypeError(f"{name}: expected a tuple of arrays, got {describe(x)}; make one with nn.branch")
+    if not all(hasattr(a, "dtype") and hasattr(a, "shape") for a in x):
+        raise TypeError(f"{name}: expected a tuple of arrays, got {describe(x)}")
     if len({jnp.dtype(a.dtype) for a in x}) > 1:
         raise TypeError(f"{name}: expected arrays of one dtype, got {describe(x)}; cast them first")
     return tuple(x)

@@ -65,7 +65,7 @@ def reshape(*shape: int) -> Layer:
         del params
         check_min_rank("reshape", x, 1, "[batch, ...]")
         have, want = math.prod(x.shape[1:]), math.prod(s for s in sizes if s != -1)
-        if have % want if -1 in sizes else have != want:
+        if (not want or have % want) if -1 in sizes else have != want:
             raise ValueError(
                 f"reshape: can't give {describe(x)} the shape [batch, {', '.join(map(str, sizes))}]: "
                 f"{have} values for each example, {want} asked for"

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import one_of, wide_dtype
-from jaxnn.losses._labels import check_same_shape
+from jaxnn.losses._labels import check_probabilities, check_same_shape
 
 
 def binary_cross_entropy(logits: Any, labels: Any, *, reduce: str = "mean") -> Any:
@@ -18,12 +18,13 @@ def binary_cross_entropy(logits: Any, labels: Any, *, reduce: str = "mean") -> A
 
     Args:
         logits: ``[..., outputs]``, floating point.
-        labels: 0, 1 or a probability, of the same shape; booleans and integers are converted.
+        labels: 0, 1 or a probability, of the same shape; booleans and integers are converted. A traced one
+            outside [0, 1] costs NaN.
         reduce: ``"mean"`` or ``"sum"`` over the last axis.
 
     Raises:
         TypeError: ``logits`` are not floating point.
-        ValueError: the shapes differ, or ``reduce`` is unknown.
+        ValueError: the shapes differ, ``reduce`` is unknown, or concrete labels lie outside [0, 1].
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,9 +34,10 @@ def binary_cross_entropy(logits: Any, labels: Any, *, reduce: str = "mean") -> A
     one_of("binary_cross_entropy", "reduce", reduce, ("mean", "sum"))
     labels = jnp.asarray(labels)
     check_same_shape("binary_cross_entropy", logits, labels)
+    check_probabilities("binary_cross_entropy", labels)
     z = logits.astype(wide_dtype(logits.dtype))
     y = labels.astype(z.dtype)
     yes = jnp.where(y == 0, 0, y * jax.nn.softplus(jnp.where(y == 0, 0, -z)))
     no = jnp.where(y == 1, 0, (1 - y) * jax.nn.softplus(jnp.where(y == 1, 0, z)))
-    terms = yes + no
+    terms = jnp.where((y >= 0) & (y <= 1), yes + no, jnp.nan)
     return jnp.mean(terms, -1) if reduce == "mean" else jnp.sum(terms, -1)

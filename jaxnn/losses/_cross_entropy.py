@@ -20,6 +20,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     Args:
         logits: ``[..., classes]``, floating point.
         labels: integers ``[...]`` in ``[0, classes)``, or probabilities ``[..., classes]`` (one-hot, soft).
+            A traced integer outside costs NaN, which weight 0 removes.
 
     Raises:
         TypeError: ``logits`` are not floating point.
@@ -36,11 +37,13 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     labels = jnp.asarray(labels)
     if is_class_index(logits, labels):
         check_labels("cross_entropy", labels, logits.shape[-1])
+        labels = labels.astype(jnp.int32)
         # A comparison and a sum fuse with what stands around them; a gather's gradient is a scatter.
-        classes = jax.lax.broadcasted_iota(labels.dtype, logits.shape, logits.ndim - 1)
+        classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
         is_label = classes == jnp.broadcast_to(labels[..., None], logits.shape)
         picked = jnp.sum(jnp.where(is_label, logits, 0), axis=-1)
-        return jax.nn.logsumexp(logits, axis=-1) - picked
+        known = (labels >= 0) & (labels < logits.shape[-1])
+        return jnp.where(known, jax.nn.logsumexp(logits, axis=-1) - picked, jnp.nan)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim != logits.ndim:
         raise ValueError(
             f"cross_entropy: expected integer labels {list(logits.shape[:-1])} for logits "

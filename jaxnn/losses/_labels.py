@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import check_floating, describe, is_traced
+from jaxnn.core import check_floating, check_min_rank, describe, is_traced
 
 
 def is_class_index(outputs: Any, targets: Any) -> bool:
@@ -17,6 +17,7 @@ def is_class_index(outputs: Any, targets: Any) -> bool:
 def check_same_shape(owner: str, outputs: Any, targets: Any) -> None:
     """Raise unless both arrays have one shape and ``outputs`` is floating point."""
     check_floating(owner, outputs)
+    check_min_rank(owner, outputs, 1, "[..., features]")
     if jnp.shape(targets) != outputs.shape:
         raise ValueError(
             f"{owner}: outputs and targets must have one shape, got {describe(outputs)} and "
@@ -31,9 +32,21 @@ def check_labels(owner: str, labels: Any, classes: int) -> None:
     """
     if is_traced(labels) or isinstance(labels, jax.ShapeDtypeStruct) or np.size(labels) == 0:
         return
-    low, high = int(labels.min()), int(labels.max())
+    low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
     if low < 0 or high >= classes:
         raise ValueError(
             f"{owner}: labels must be in [0, {classes}), got labels from {low} to {high}; give the model as "
             "many outputs as there are classes, and mask padding by weights"
+        )
+
+
+def check_probabilities(owner: str, labels: Any) -> None:
+    """Raise if concrete labels lie outside [0, 1], where a cross entropy has no bound; traced ones pass."""
+    if is_traced(labels) or np.size(labels) == 0:
+        return
+    low, high = float(np.asarray(labels).min()), float(np.asarray(labels).max())
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"{owner}: labels must be in [0, 1], got {low:g} to {high:g}; turn labels of -1 and 1 into "
+            "(labels + 1) / 2"
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import check_floating, describe
+from jaxnn.core import check_floating, check_min_rank, describe
 from jaxnn.metrics._mean import Mean
 
 
@@ -26,6 +26,12 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
         0.5
     """
     check_floating("accuracy", outputs)
+    check_min_rank("accuracy", outputs, 1, "[..., classes]")
+    if outputs.shape[-1] == 1:
+        raise ValueError(
+            f"accuracy: expected outputs of at least 2 classes, got {describe(outputs)}; one logit has "
+            "metrics.binary_accuracy"
+        )
     targets = jnp.asarray(targets)
     if jnp.issubdtype(targets.dtype, jnp.integer) and targets.shape == outputs.shape[:-1]:
         labels = targets

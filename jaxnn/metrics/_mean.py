@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import wide_dtype
+from jaxnn.core import describe, wide_dtype
 
 
 @jax.tree_util.register_dataclass
@@ -23,8 +23,6 @@ class Mean:
 
     Example:
         >>> import jax.numpy as jnp
-
-    from jaxnn.core import wide_dtype
         >>> a = Mean.of(jnp.array([1.0, 2.0]))
         >>> b = Mean.of(jnp.array([6.0, 9.0]), jnp.array([1.0, 0.0]))
         >>> float(merge(a, b).compute())
@@ -39,12 +37,20 @@ class Mean:
         """Sum ``values`` ``[...]`` with ``weights`` of the same shape (ones when ``None``).
 
         Sums are float32 at least. A value of weight 0 does not count, not even a NaN.
+
+        Raises:
+            ValueError: the shapes differ.
         """
         dtype = wide_dtype(values.dtype)
         values = values.astype(dtype)
         if weights is None:
             return cls(jnp.sum(values), jnp.asarray(values.size, dtype))
-        weights = jnp.broadcast_to(weights.astype(dtype), values.shape)
+        if weights.shape != values.shape:
+            raise ValueError(
+                f"Mean.of: values and weights must have one shape, got {describe(values)} and "
+                f"{describe(weights)}; broadcast the weights first, along the axes that you mean"
+            )
+        weights = weights.astype(dtype)
         return cls(jnp.sum(jnp.where(weights == 0, 0, weights * values)), jnp.sum(weights))
 
     def compute(self) -> Any:

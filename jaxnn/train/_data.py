@@ -13,7 +13,17 @@ from jaxnn.train._epoch import examples
 
 
 def placed(data: Any) -> Any:
-    """Put arrays on the device."""
+    """Put arrays on the device.
+
+    Raises:
+        TypeError: the data hold something else than arrays.
+    """
+    for leaf in jax.tree.leaves(data):
+        if not hasattr(leaf, "shape"):
+            raise TypeError(
+                f"fit: data must be arrays in a tuple, dict or other pytree, or an iterable of batches, "
+                f"got a {type(leaf).__name__} in it; convert lists with np.asarray"
+            )
     return jax.tree.map(jnp.asarray, data)
 
 
@@ -43,10 +53,15 @@ def weigh_classes(data: Any, class_weight: Any) -> Any:
         raise TypeError(f"fit: class_weight needs data (inputs, targets), got {describe(data)}")
     inputs, targets, *weights = data
     labels = np.asarray(targets)
-    if np.issubdtype(labels.dtype, np.floating) and labels.ndim >= 2:
-        labels = labels.argmax(-1)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"fit: class_weight needs integer or one-hot targets, got {describe(targets)}")
+    if labels.ndim >= 2:
+        # One column holds the labels of two classes, several are one-hot.
+        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
+    if not np.all(labels == np.floor(labels)) or np.any(labels < 0):
+        raise TypeError(
+            f"fit: class_weight needs targets that are class numbers or one-hot, "
+            f"got {describe(targets)} with other values"
+        )
+    labels = labels.astype(int)
     table = _table(class_weight, int(labels.max()))
     factor = jnp.asarray(table[labels])
     return (inputs, targets, factor * jnp.asarray(weights[0], factor.dtype) if weights else factor)

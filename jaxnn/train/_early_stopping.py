@@ -41,7 +41,8 @@ def early_stopping(
         monitor: name in the epoch's record.
         patience: epochs without improvement that are borne.
         min_delta: change that counts as improvement.
-        mode: ``"min"``, ``"max"``, or ``"auto"``: the maximum for names that hold ``acc`` or ``auc``.
+        mode: ``"min"``, ``"max"``, or ``"auto"``: the maximum for names that hold ``acc`` or ``auc``, the
+            minimum for those that hold ``loss`` or ``error``.
 
     Raises:
         TypeError, ValueError: a bad argument; at use, ``monitor`` is not in the record.
@@ -58,6 +59,11 @@ def early_stopping(
     non_negative("early_stopping", "min_delta", min_delta)
     one_of("early_stopping", "mode", mode, ("auto", "min", "max"))
     rises = mode == "max" or (mode == "auto" and any(part in monitor for part in ("acc", "auc")))
+    if mode == "auto" and not rises and not any(part in monitor for part in ("loss", "error")):
+        raise ValueError(
+            f"early_stopping: mode='auto' can't tell whether {monitor!r} should fall or rise; "
+            "pass mode='min' or mode='max'"
+        )
 
     def update(state: StopState, record: Mapping[str, Any]) -> StopState:
         if monitor not in record:

@@ -65,6 +65,7 @@ def make_epoch(
     """
     batch_size = positive_int("make_epoch", "batch_size", batch_size)
     compiled = compile_epoch(objective, optimizer, batch_size, ema, donate)
+    step = pure_step(objective, optimizer, ema)
 
     def epoch(
         train_state: TrainState,
@@ -75,8 +76,13 @@ def make_epoch(
         record: Any = None,
     ) -> tuple[TrainState, Record]:
         n = examples("make_epoch", data)
-        order = epoch_order(train_state, n) if order is None else _checked_order(order, n)
+        if not is_traced(start) and not start >= 0:
+            raise ValueError(f"make_epoch: start is the number of a batch, from 0, got {start}")
+        order = epoch_order(train_state, n, start) if order is None else _checked_order(order, n)
         check_batch_size("make_epoch", batch_size, order.shape[0])
+        if record is None:
+            sample = jax.tree.map(lambda leaf: leaf[:batch_size], data)
+            record = empty_record(record_spec(step, train_state, sample))
         stop = steps_per_epoch(order.shape[0], batch_size) if stop is None else stop
         return compiled(train_state, data, order, np.int32(start), np.int32(stop), record)
 
@@ -101,8 +107,6 @@ def compile_epoch(
     ) -> tuple[TrainState, Record]:
         n = order.shape[0]
         full, rest = divmod(n, batch_size)
-        if record is None:
-            record = empty_record(record_spec(step, train_state, take(data, order[:batch_size])))
 
         def body(size: int) -> Callable[[Any, Any], Any]:
             def one(index: Any, carry: tuple[TrainState, Record]) -> tuple[TrainState, Record]:
@@ -124,7 +128,7 @@ def compile_epoch(
 
 
 def _checked_order(order: Any, n: int) -> Any:
-    if jnp.ndim(order) != 1 or not jnp.issubdtype(order.dtype, jnp.integer):
+    if not hasattr(order, "dtype") or jnp.ndim(order) != 1 or not jnp.issubdtype(order.dtype, jnp.integer):
         raise ValueError(f"make_epoch: order must be a vector of integers, got {describe(order)}")
     if not is_traced(order) and order.size and not 0 <= order.min() <= order.max() < n:
         raise ValueError(
@@ -134,13 +138,15 @@ def _checked_order(order: Any, n: int) -> Any:
 
 
 @jax.jit(static_argnums=1)
-def epoch_order(train_state: TrainState, n: int) -> Any:
-    """Return the shuffled order of ``n`` examples that belongs to the run's key and step: int32 ``[n]``.
+def epoch_order(train_state: TrainState, n: int, done: Any = 0) -> Any:
+    """Return the shuffled order of ``n`` examples of an epoch of which ``done`` steps are made: int32 ``[n]``.
+
+    It belongs to the run's key and the step at which the epoch began.
 
     Sorting random 32-bit keys once takes half the time of ``jax.random.permutation``, which sorts
     twice; two of 60,000 keys coincide in one epoch of three, and then keep the order of the data.
     """
-    key = jax.random.fold_in(fold_name(train_state.key, "draw", "order"), train_state.step)
+    key = jax.random.fold_in(fold_name(train_state.key, "draw", "order"), train_state.step - done)
     bits = jax.random.bits(key, (n,))
     return jax.lax.sort_key_val(bits, jnp.arange(n, dtype=jnp.int32))[1]
 
@@ -152,7 +158,11 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 def examples(owner: str, data: Any) -> int:
     """Return the common size of the first axis of all leaves."""
-    sizes = {leaf.shape[0] if leaf.ndim else None for leaf in jax.tree.leaves(data)}
+    leaves = jax.tree.leaves(data)
+    if not leaves or not all(hasattr(leaf, "shape") for leaf in leaves):
+        kinds = ", ".join(sorted({type(leaf).__name__ for leaf in leaves})) or "nothing"
+        raise TypeError(f"{owner}: data must be arrays in a tuple, dict or other pytree, got {kinds}")
+    sizes = {leaf.shape[0] if leaf.ndim else None for leaf in leaves}
     if len(sizes) != 1 or None in sizes:
         listed = ", ".join(
             f"{jax.tree_util.keystr(path) or 'data'}: {list(leaf.shape)}"

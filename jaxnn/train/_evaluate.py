@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from jaxnn.core import Layer, describe, positive_int
 from jaxnn.metrics import merge
+from jaxnn.train._data import placed
 from jaxnn.train._epoch import examples
-from jaxnn.train._objective import Objective, reduce_terms
+from jaxnn.train._objective import Objective, checked_terms, reduce_terms
 from jaxnn.train._step import Record, computed
 
 
@@ -39,43 +40,51 @@ def evaluate(objective: Objective, params: Any, state: Any, data: Any, batch_siz
         >>> train.evaluate(task, params, state, data, batch_size=4)
         {'loss': 1.0}
     """
-    return make_evaluate(objective, positive_int("evaluate", "batch_size", batch_size))(params, state, data)
+    size = positive_int("evaluate", "batch_size", batch_size)
+    if objective.check is not None and not is_batches(data):
+        objective.check(params, state, placed(data))
+    return make_evaluate(objective, size)(params, state, data)
 
 
 def make_evaluate(objective: Objective, batch_size: int) -> Any:
-    """Return ``(params, state, data) -> record``, compiled once for all its calls."""
-
-    def sums(params: Any, state: Any, batch: Any) -> Record:
-        terms, _ = objective.evaluate(params, state, batch)
-        return {"loss": reduce_terms(terms), **terms.aux}
-
-    one = jax.jit(sums)
-
-    @jax.jit
-    def whole(params: Any, state: Any, data: Any) -> Record:
-        n = jax.tree.leaves(data)[0].shape[0]
-        size = min(batch_size, n)
-        full, rest = divmod(n, size)
-
-        def part(start: Any, length: int) -> Record:
-            batch = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, length), data)
-            return sums(params, state, batch)
-
-        record = part(0, size)
-        record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i * size, size)), record)
-        return merge(record, part(full * size, rest)) if rest else record
+    """Return ``(params, state, data) -> record``; what it compiles is kept for all calls."""
 
     def run(params: Any, state: Any, data: Any) -> Record:
         if not is_batches(data):
+            data = placed(data)
             if examples("evaluate", data) == 0:
                 raise ValueError("evaluate: there are no examples; pass at least one")
-            return computed(whole(params, state, data))
-        records = [one(params, state, jax.tree.map(jnp.asarray, batch)) for batch in data]
+            return computed(_whole(objective, batch_size, params, state, data))
+        records = [_batch(objective, params, state, placed(batch)) for batch in data]
         if not records:
             raise ValueError("evaluate: there are no batches; an iterator can be read only once")
         return computed(functools.reduce(merge, records))
 
     return run
+
+
+def sums(objective: Objective, params: Any, state: Any, batch: Any) -> Record:
+    """Return the loss and the metrics of one batch as sums."""
+    terms = checked_terms(objective.evaluate(params, state, batch)[0])
+    return {"loss": reduce_terms(terms), **terms.aux}
+
+
+_batch = jax.jit(sums, static_argnums=0)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _whole(objective: Objective, batch_size: int, params: Any, state: Any, data: Any) -> Record:
+    n = jax.tree.leaves(data)[0].shape[0]
+    size = min(batch_size, n)
+    full, rest = divmod(n, size)
+
+    def part(start: Any, length: int) -> Record:
+        batch = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, length), data)
+        return sums(objective, params, state, batch)
+
+    record = part(0, size)
+    record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i * size, size)), record)
+    return merge(record, part(full * size, rest)) if rest else record
 
 
 def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int = 1024) -> Any:
@@ -102,17 +111,21 @@ def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int 
     """
     if not isinstance(model, Layer):
         raise TypeError(f"predict: model must be a Layer, got {describe(model)}")
-    inputs = jax.tree.map(jnp.asarray, inputs)
+    inputs = placed(inputs)
     n, size = examples("predict", inputs), positive_int("predict", "batch_size", batch_size)
     if n == 0:
         raise ValueError("predict: there are no examples; pass at least one")
-    apply = jax.jit(lambda params, state, x: model.apply(params, state, x)[0])
 
     def part(start: int) -> Any:
-        return apply(params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
+        return _outputs(model, params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
 
     parts = [part(start) for start in range(0, n, size)]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _outputs(model: Layer, params: Any, state: Any, x: Any) -> Any:
+    return model.apply(params, state, x)[0]
 
 
 def is_batches(data: Any) -> bool:

@@ -13,15 +13,15 @@ import optax
 from jaxnn.core import check_key, positive_int
 from jaxnn.train._data import check_rereadable, first_batch, placed, split_validation, weigh_classes
 from jaxnn.train._early_stopping import Policy
-from jaxnn.train._epoch import check_batch_size, examples
-from jaxnn.train._evaluate import is_batches, make_evaluate
+from jaxnn.train._epoch import check_batch_size, examples, steps_per_epoch
+from jaxnn.train._evaluate import is_batches, make_evaluate, sums
 from jaxnn.train._history import History
 from jaxnn.train._interrupt import Interrupt
 from jaxnn.train._objective import Objective
 from jaxnn.train._progress import make_progress
 from jaxnn.train._runs import compiled_epochs, epochs_of_batches
 from jaxnn.train._state import TrainState
-from jaxnn.train._step import computed
+from jaxnn.train._step import check_parts, computed
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,15 @@ def fit(
         class_weight: weight of each class, by label or as an array.
         early_stopping: a policy, as ``train.early_stopping()`` makes it.
         ema: decay of a moving average of the parameters, which are then evaluated and returned.
-        callbacks: functions called after each epoch with its record, a dict that starts with
-            ``epoch``, ``loss``; those that take a second argument get the ``TrainState`` too.
+        callbacks: functions called after each epoch with its record, a dict; those that require a second
+            argument get a copy of the ``TrainState`` too.
         progress: ``True`` shows a bar, ``False`` nothing, ``None`` a bar on a terminal and else a line an
             epoch.
         shuffle: whether to draw a new order of examples each epoch.
-        train_state: a state from which to go on, in place of new parameters.
+        train_state: a state from which to go on, in place of new parameters; epochs are counted on.
+
+    A record holds ``epoch``, ``loss`` and the objective's metrics, the same with ``val_`` before them,
+    ``seconds`` (of training) and ``examples_per_second``; that of an epoch cut short has no ``val_``.
 
     Raises:
         TypeError: ``key`` is not a typed key.
@@ -112,47 +115,53 @@ def fit(
         [[1.0], [2.0]]
     """
     check_key("fit", key)
+    check_parts("fit", objective, optimizer)
+    if early_stopping is not None and not isinstance(early_stopping, Policy):
+        raise TypeError(
+            f"fit: early_stopping must be a policy, got {early_stopping!r}; "
+            "pass train.early_stopping(patience=5)"
+        )
     epochs = positive_int("fit", "epochs", epochs)
     listeners = [_listener(callback) for callback in callbacks]
     data, validation = _prepared(data, validation, validation_split, class_weight)
     batched = is_batches(data)
+    for part in (data, validation):
+        if is_batches(part):
+            check_rereadable(part, epochs)
     if batched:
-        check_rereadable(data, epochs)
+        sample, data = first_batch(data)
     else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
-    if train_state is not None:
-        # The compiled loop consumes the state that it is given, and this one is the caller's.
-        current = jax.tree.map(jnp.copy, train_state)
-    else:
-        if batched:
-            sample, data = first_batch(data)
-        else:
-            sample = jax.tree.map(lambda x: x[:1], data)
+        sample = jax.tree.map(lambda x: x[:1], data)
+    if train_state is None:
         current = TrainState.create(objective, optimizer, key, sample, ema=ema is not None)
-    if objective.check is not None:
-        for part in (data, validation):
-            if part is not None and not is_batches(part):
-                objective.check(current.params, current.state, part)
+    else:
+        current = _taken_over(train_state, ema)
+    done = 0 if batched else int(current.step) // steps_per_epoch(examples("fit", data), batch_size)
+    for part in (data, validation):
+        if objective.check is not None and part is not None and not is_batches(part):
+            objective.check(current.params, current.state, part)
+    _rehearse(objective, current, sample, validation, early_stopping)
     if batched:
         runs = epochs_of_batches(objective, optimizer, data, epochs, ema)
     else:
         runs = compiled_epochs(objective, optimizer, data, epochs, batch_size, ema, shuffle)
     evaluate = None if validation is None else make_evaluate(objective, max(batch_size, 1024))
 
-    shown = make_progress(progress, epochs)
+    shown = make_progress(progress, done + epochs)
     history = History()
     stopping = None if early_stopping is None else early_stopping.init
     best: tuple[Any, Any] | None = None
     stopped = None
     try:
         with Interrupt() as interrupt:
-            for epoch, run in enumerate(runs, 1):
+            for epoch, run in enumerate(runs, done + 1):
                 began = time.perf_counter()
                 outcome = run(current, epoch, interrupt, shown)
                 current, stopped = outcome.train_state, outcome.stopped
                 record: dict[str, Any] = {"epoch": epoch, **computed(outcome.record)}
                 seconds = time.perf_counter() - began
-                weights = (current.params if ema is None else current.ema, current.state)
+                weights = _weights(current, ema)
                 if stopped is None and evaluate is not None:
                     scores = evaluate(*weights, validation)
                     record.update({f"val_{name}": value for name, value in scores.items()})
@@ -166,25 +175,69 @@ def fit(
                     if stopping.best_epoch == epoch:
                         best = jax.tree.map(jnp.copy, weights)
                     stopped = "early stopping" if stopping.stop else None
-                if stopped is None and interrupt.requested:
+                if stopped is None and interrupt.requested and epoch < done + epochs:
                     stopped = "interrupted"
                 if stopped is not None:
                     break
     finally:
         shown.close()
-    last = (current.params if ema is None else current.ema, current.state)
-    params, state = best or jax.tree.map(jnp.copy, last)
+    params, state = best or jax.tree.map(jnp.copy, _weights(current, ema))
     best_epoch = stopping.best_epoch if stopping is not None and best is not None else None
     return Result(params, state, current, history, stopped, best_epoch)
 
 
 def _listener(callback: Callable[..., Any]) -> Callable[[dict[str, Any], TrainState], Any]:
-    """Give a callback the arguments that it takes."""
+    """Give a callback the arguments that it takes: the state only if it requires a second one."""
     try:
-        inspect.signature(callback).bind(None, None)
+        parameters = inspect.signature(callback).parameters.values()
     except (TypeError, ValueError):
+        parameters = ()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [p for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
+    if len(required) < 2:
         return lambda record, _: callback(record)
-    return callback
+    # The loop consumes its state in the next epoch; a callback may keep this one.
+    return lambda record, state: callback(record, jax.tree.map(jnp.copy, state))
+
+
+def _taken_over(train_state: Any, ema: float | None) -> TrainState:
+    """Return a copy of the caller's state, which the compiled loop may consume."""
+    if not isinstance(train_state, TrainState):
+        raise TypeError(
+            f"fit: train_state must be a TrainState, got {train_state!r}; pass result.train_state"
+        )
+    if (train_state.ema is None) != (ema is None):
+        has, asked = ("has no", "asks for one") if train_state.ema is None else ("has an", "gives no decay")
+        raise ValueError(
+            f"fit: train_state {has} average of the weights, and ema={ema} {asked}; make them agree"
+        )
+    return jax.tree.map(jnp.copy, train_state)
+
+
+def _weights(current: TrainState, ema: float | None) -> tuple[Any, Any]:
+    """Return the parameters that are evaluated and returned, and the state that belongs to them."""
+    if ema is None:
+        return current.params, current.state
+    averaged = jax.tree.map(lambda a, p: a.astype(p.dtype), current.ema, current.params)
+    return averaged, current.state
+
+
+def _rehearse(
+    objective: Objective, current: TrainState, sample: Any, validation: Any, policy: Policy | None
+) -> None:
+    """Find what would fail after the first epoch before it: evaluation by shapes, and the monitored name."""
+    parts = [("", sample)]
+    if validation is not None:
+        parts.append(("val_", None if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)))
+    names: dict[str, float] = {}
+    for prefix, part in parts:
+        if part is not None or not names:
+            spec = jax.eval_shape(
+                lambda p, s, b: sums(objective, p, s, b), current.params, current.state, part
+            )
+        names.update({f"{prefix}{name}": 0.0 for name in spec})
+    if policy is not None:
+        policy.update(policy.init, {"epoch": 1, **names})
 
 
 def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ class Interrupt:
 
     An exception thrown into a call that has consumed (donated) its input would lose the weights.
     Signals reach the main thread only; in another this does nothing. The former handler is restored on
-    leaving.
+    leaving; a process that ignores the signal, as one in the background does, goes on ignoring it.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,8 @@ class Interrupt:
         self._previous: Any = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        ours = threading.current_thread() is threading.main_thread()
+        if ours and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 

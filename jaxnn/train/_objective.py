@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxnn.core import Layer, Masked, describe, spec_of
 from jaxnn.losses._labels import check_labels, is_class_index
 from jaxnn.metrics import Mean
 
 PyTree = Any
+
+RESERVED = ("loss", "epoch", "seconds", "examples_per_second")
 
 
 class Terms(NamedTuple):
@@ -85,6 +88,8 @@ def supervised(
         raise TypeError(
             f"supervised: model must be a Layer, got {describe(model)}; wrap a function in nn.chain"
         )
+    if not callable(loss):
+        raise TypeError(f"supervised: loss must be a function (outputs, targets) -> values, got {loss!r}")
     named = _named(metrics)
 
     def init(key: Any, batch: PyTree) -> tuple[Any, Any]:
@@ -100,39 +105,64 @@ def supervised(
         values = loss(outputs, targets)
         _check_values(values, inputs)
         weights = _fit_weights(weights, mask, values)
-        aux = {name: metric(outputs, targets, weights) for name, metric in named.items()}
+        aux = {name: _sums(name, metric(outputs, targets, weights)) for name, metric in named.items()}
         if penalty is not None:
             values = values + jnp.broadcast_to(jnp.asarray(penalty(params), values.dtype), values.shape)
         return Terms(values, weights, aux), state
 
     def check(params: Any, state: Any, data: PyTree) -> None:
-        inputs, targets, _ = _unpack(data)
-        inputs = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs)
-        run = lambda p, s, x: model.apply(p, s, x)[0]  # noqa: E731
-        outputs = jax.eval_shape(run, params, state, inputs)
+        inputs, targets, weights = _unpack(data)
+        sample = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs)
+        key = jax.eval_shape(jax.random.key, 0)
+        outputs = jax.eval_shape(
+            lambda p, s, x, k: model.apply(p, s, x, key=k)[0], params, state, sample, key
+        )
+        parts = [part for part in (targets, inputs) if isinstance(part, Masked)]
         outputs = outputs.value if isinstance(outputs, Masked) else outputs
         labels = targets.value if isinstance(targets, Masked) else targets
         if not (hasattr(outputs, "shape") and hasattr(labels, "shape")):
             return
-        if is_class_index(outputs, jax.ShapeDtypeStruct((1, *labels.shape[1:]), labels.dtype)):
-            real = labels[targets.mask] if isinstance(targets, Masked) else labels
-            check_labels("supervised", real, outputs.shape[-1])
+        if not is_class_index(outputs, jax.ShapeDtypeStruct((1, *labels.shape[1:]), labels.dtype)):
+            return
+        counted = np.ones(labels.shape, bool)
+        for part in [*(part.mask for part in parts), *([] if weights is None else [weights != 0])]:
+            if labels.shape[: part.ndim] == part.shape:
+                counted &= np.asarray(part).reshape(*part.shape, *[1] * (labels.ndim - part.ndim))
+        check_labels("supervised", np.asarray(labels)[counted], outputs.shape[-1])
 
     return Objective(init, evaluate, check)
+
+
+def _sums(name: str, found: Any) -> Any:
+    if not hasattr(found, "compute"):
+        raise TypeError(
+            f"supervised: the metric {name!r} must return a mergeable sum, got {describe(found)}; return "
+            "metrics.Mean.of(values, weights) with one value for each example"
+        )
+    return found
 
 
 def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
     if isinstance(metrics, Mapping):
         named = dict(metrics)
     else:
-        listed = [metrics] if callable(metrics) else list(metrics)
-        names = [getattr(metric, "__name__", type(metric).__name__) for metric in listed]
+        listed = [metrics] if callable(metrics) or isinstance(metrics, str) else list(metrics)
+        names = [
+            metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+            for metric in listed
+        ]
         if len(set(names)) < len(names):
             raise ValueError(
                 f"supervised: two metrics share a name in {names}; pass a mapping of names of your own"
             )
         named = dict(zip(names, listed, strict=True))
-    reserved = {"loss", "epoch"} & set(named)
+    wrong = [name for name, metric in named.items() if not callable(metric)]
+    if wrong:
+        raise TypeError(
+            f"supervised: metrics must be functions (outputs, targets, weights) -> sums, "
+            f"got {named[wrong[0]]!r}; pass metrics.accuracy itself, not its name"
+        )
+    reserved = set(RESERVED) & set(named)
     if reserved:
         raise ValueError(
             f"supervised: metrics can't be called {sorted(reserved)}, which records use themselves"
@@ -183,6 +213,21 @@ def _fit_weights(weights: Any, mask: Any, values: Any) -> Any:
         )
         combined = part if combined is None else combined * part
     return combined
+
+
+def checked_terms(terms: Any) -> Terms:
+    """Return ``terms`` if they are what an objective's ``evaluate`` must return."""
+    if not isinstance(terms, Terms):
+        raise TypeError(
+            f"Objective: evaluate must return (Terms(values, weights, aux), state), "
+            f"got {describe(terms)} for the first; wrap the losses of the examples in train.Terms"
+        )
+    reserved = set(RESERVED) & set(terms.aux)
+    if reserved:
+        raise ValueError(
+            f"Objective: aux can't hold {sorted(reserved)}, which records use themselves; rename them"
+        )
+    return terms
 
 
 def reduce_terms(terms: Terms) -> Mean:

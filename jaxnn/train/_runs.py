@@ -120,7 +120,7 @@ def epochs_of_batches(
                 batch = placed(batch)
                 record = empty_record(record_spec(step, state, batch)) if record is None else record
                 state, record = advance(state, batch, record)
-                seen, count = seen + examples("fit", batch), count + 1
+                seen, count = seen + jax.tree.leaves(batch)[0].shape[0], count + 1
                 now = time.perf_counter()
                 if now - last < _CHUNK_SECONDS:
                     continue

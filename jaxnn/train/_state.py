@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.core import check_key, fold_name
+from jaxnn.core import check_key, fold_name, wide_dtype
 from jaxnn.train._objective import Objective
 
 
@@ -19,7 +19,7 @@ class TrainState(NamedTuple):
         opt_state: the optimizer's.
         key: the run's key; step ``t`` uses ``fold_in(key, t)``, so any step can be replayed.
         step: number of steps taken, int32.
-        ema: exponential moving average of ``params``, or ``None``.
+        ema: exponential moving average of ``params``, in float32 at least, or ``None``.
     """
 
     params: Any
@@ -57,7 +57,16 @@ class TrainState(NamedTuple):
         check_key("TrainState.create", key)
         # Compiled loops consume their state, and what init returns may be the caller's own arrays.
         made = objective.init(fold_name(key, "init", "model"), batch)
-        params, state = jax.tree.map(jnp.copy, made)
-        average = jax.tree.map(jnp.copy, params) if ema else None
+        params, state = jax.tree.map(_owned, made)
+        average = None
+        if ema:
+            average = jax.tree.map(lambda p: jnp.array(p, wide_dtype(p.dtype)), params)
         run_key = fold_name(key, "apply", "model")
         return cls(params, state, optimizer.init(params), run_key, jnp.zeros((), jnp.int32), average)
+
+
+def _owned(leaf: Any) -> Any:
+    """Return a copy without weak type, which would change after the first step and compile it again."""
+    if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
+        return jnp.copy(leaf)
+    return jnp.array(leaf, jnp.result_type(leaf))

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxnn.core import is_traced, non_negative
-from jaxnn.train._objective import Objective, reduce_terms
+from jaxnn.core import describe, is_traced, non_negative
+from jaxnn.train._objective import Objective, checked_terms, reduce_terms
 from jaxnn.train._state import TrainState
 
 Record = dict[str, Any]
@@ -51,17 +51,32 @@ def make_step(
     return jax.jit(pure_step(objective, optimizer, ema))
 
 
+def check_parts(owner: str, objective: Any, optimizer: Any) -> None:
+    """Raise unless the two are an ``Objective`` and a gradient transformation."""
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"{owner}: objective must be an Objective, got {describe(objective)}; "
+            "train.supervised(model, loss) makes one"
+        )
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"{owner}: optimizer must be a gradient transformation, got {optimizer!r}; "
+            "call its factory, as in optim.adam(1e-3)"
+        )
+
+
 def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema: float | None) -> Step:
     """Return the step uncompiled, for loops that compile around it."""
     if ema is not None:
         non_negative("make_step", "ema", ema)
         if not is_traced(ema) and ema >= 1:
             raise ValueError(f"make_step: ema must be in [0, 1), got {ema}; 0.999 is usual")
+    check_parts("make_step", objective, optimizer)
     rule = optax.with_extra_args_support(optimizer)
 
     def loss(params: Any, state: Any, batch: Any, key: Any) -> tuple[Any, tuple[Any, Record]]:
         terms, state = objective.evaluate(params, state, batch, key=key, train=True)
-        mean = reduce_terms(terms)
+        mean = reduce_terms(checked_terms(terms))
         return mean.compute(), (state, {"loss": mean, **terms.aux})
 
     def step(train_state: TrainState, batch: Any) -> tuple[TrainState, Record]:
@@ -115,7 +130,7 @@ def _average(average: Any, params: Any, step: Any, decay: float) -> Any:
 
     def blend(old: Any, new: Any) -> Any:
         share = keep.astype(old.dtype)
-        return share * old + (1 - share) * new
+        return share * old + (1 - share) * new.astype(old.dtype)
 
     return jax.tree.map(blend, average, params)
 
