@@ -15,7 +15,10 @@ def _layer(name: str, init: Any, apply: Any) -> nn.Layer:
 
 
 def _kernel(key: Any, x: Any) -> dict[str, Any]:
-    return {"kernel": jax.random.normal(key, (x.shape[-1], 3), jnp.float32), "bias": jnp.zeros(3, jnp.float32)}
+    return {
+        "kernel": jax.random.normal(key, (x.shape[-1], 3), jnp.float32),
+        "bias": jnp.zeros(3, jnp.float32),
+    }
 
 
 def _dense_rule(backward: Any) -> Any:
@@ -58,9 +61,7 @@ def _elementwise(name: str, forward: Any, backward: Any) -> nn.Layer:
 
 
 def ignores_cotangent(broken: bool) -> nn.Layer:
-    return _elementwise(
-        "cube", lambda x: x**3, lambda x, g: 3 * x * x if broken else 3 * x * x * g
-    )
+    return _elementwise("cube", lambda x: x**3, lambda x, g: 3 * x * x if broken else 3 * x * x * g)
 
 
 def tanh_from_preactivation(broken: bool) -> nn.Layer:
@@ -73,9 +74,7 @@ def sign_flipped(broken: bool) -> nn.Layer:
 
 
 def clipped_cotangent(broken: bool) -> nn.Layer:
-    return _elementwise(
-        "identity", lambda x: 1.0 * x, lambda x, g: jnp.clip(g, -1, 1) if broken else g
-    )
+    return _elementwise("identity", lambda x: 1.0 * x, lambda x, g: jnp.clip(g, -1, 1) if broken else g)
 
 
 def gelu_term_missing(broken: bool) -> nn.Layer:
@@ -114,8 +113,9 @@ def residual_swapped(broken: bool) -> Any:
         return a * b
 
     product.defvjp(
-        lambda a, b: (a * b, (a, b)), lambda saved, g: (g * saved[0], g * saved[1]) if broken else (g * saved[1], g * saved[0])
-    )  # fmt: skip
+        lambda a, b: (a * b, (a, b)),
+        lambda saved, g: (g * saved[0], g * saved[1]) if broken else (g * saved[1], g * saved[0]),
+    )
     return product
 
 
@@ -255,15 +255,25 @@ GRADIENTS = (
     Mutant("kernel gradient halved", "layer", kernel_gradient_halved, "finite difference", (f32(4, 5),)),
     Mutant("backward drops the last row", "layer", last_row_dropped, "finite difference", (f32(4, 5),)),
     Mutant("backward ignores its cotangent", "layer", ignores_cotangent, "cotangent linearity", (f32(3, 4),)),
-    Mutant("tanh' from the pre-activation", "layer", tanh_from_preactivation, "finite difference", (f32(3, 4),)),
+    Mutant(
+        "tanh' from the pre-activation", "layer", tanh_from_preactivation, "finite difference", (f32(3, 4),)
+    ),
     Mutant("sign of a custom gradient", "layer", sign_flipped, "finite difference", (f32(3, 4),)),
-    Mutant("cotangent clipped inside a rule", "layer", clipped_cotangent, "cotangent linearity", (f32(3, 4),)),
+    Mutant(
+        "cotangent clipped inside a rule", "layer", clipped_cotangent, "cotangent linearity", (f32(3, 4),)
+    ),
     Mutant("GELU' without x phi(x)", "layer", gelu_term_missing, "finite difference", (f32(3, 4),)),
     Mutant("custom_jvp of softplus mirrored", "layer", custom_jvp_wrong, "finite difference", (f32(3, 4),)),
     Mutant("saved residuals swapped", "function", residual_swapped, "finite difference", _PAIR),
     Mutant("one wrong sign among 4096", "function", one_wrong_entry, "finite difference", (_X,)),
     Mutant("gradient of a mean doubled", "function", mean_gradient_doubled, "finite difference", (_X,)),
-    Mutant("custom_vmap rule for mapped arguments only", "function", vmap_rule, "vmap over", (f32(3, 3), f32(3, 3))),
+    Mutant(
+        "custom_vmap rule for mapped arguments only",
+        "function",
+        vmap_rule,
+        "vmap over",
+        (f32(3, 3), f32(3, 3)),
+    ),
     Mutant("stop_gradient on the variance", "layer", variance_stopped, "finite difference", (f32(3, 5),)),
     Mutant("carry's gradient stopped", "layer", carry_stopped, "finite difference", (f32(2, 4, 3),)),
     Mutant("round() on the path", "layer", rounded_path, "live leaves", (f32(3, 4),)),

@@ -1,4 +1,4 @@
-"""Wrong forward passes: the gradient agrees with them, so only an oracle, a fact or a law of values can tell."""
+"""Wrong forward passes: the gradient agrees with them; an oracle, a fact or a law of values can tell."""
 
 import math
 from typing import Any
@@ -146,7 +146,9 @@ def same_padding_flipped(broken: bool) -> nn.Layer:
 
     def apply(params: Any, x: Any) -> Any:
         pads = [(1, 0)] if broken else [(0, 1)]
-        return jax.lax.conv_general_dilated(x, params["kernel"], (1,), pads, dimension_numbers=("NWC", "WIO", "NWC"))
+        return jax.lax.conv_general_dilated(
+            x, params["kernel"], (1,), pads, dimension_numbers=("NWC", "WIO", "NWC")
+        )
 
     return nn.stateless("conv", lambda key, x: {"kernel": jax.random.normal(key, (2, x.shape[-1], 3))}, apply)
 
@@ -161,7 +163,10 @@ def _gru(reset_after: bool, reverse: bool = False, restore: bool = True) -> nn.L
 
     def init(key: Any, x: Any) -> dict[str, Any]:
         a, b = jax.random.split(key)
-        return {"input": jax.random.normal(a, (x.shape[-1], 9)), "recurrent": jax.random.normal(b, (3, 9)) / 2}
+        return {
+            "input": jax.random.normal(a, (x.shape[-1], 9)),
+            "recurrent": jax.random.normal(b, (3, 9)) / 2,
+        }
 
     def apply(params: Any, x: Any) -> Any:
         w, u = params["input"], params["recurrent"]
@@ -245,17 +250,123 @@ _OFFSET = {"offset 300": 300 + np.random.default_rng(0).standard_normal((3, 8))}
 LAYERS = (
     Mutant("variance with ddof=1", "layer", sample_variance, "oracle", (_X,), {}, _layer_norm_oracle, True),
     Mutant("epsilon outside the root", "layer", epsilon_outside, "hard point", (_X,), {}, _layer_norm_oracle),
-    Mutant("one-pass variance", "layer", one_pass_variance, "float32 = float64, offset", (f32(3, 8),), {"precision_points": _OFFSET}),
-    Mutant("statistics over the batch", "layer", statistics_over_batch, "rows independent", (f32(4, 5),), {}, _layer_norm_oracle),
-    Mutant("running statistics in training (shipped batch_norm)", "layer", running_in_training, "oracle", (f32(5, 3),), {"cross_batch": True, "live": ("scale", "bias", "x")}, _batch_norm_oracle),
-    Mutant("attention over d, not sqrt(d)", "layer", attention_over_d, "oracle", (f32(2, 5, 4),), {}, _attention_oracle, True),
-    Mutant("causal mask off by one", "layer", causal_off_by_one, "dependency mask", (f32(2, 5, 4),), {"depends": _LOWER}, lambda p, x: _attention_oracle(p, x)[0]),
-    Mutant("mask after the softmax", "layer", mask_after_softmax, "fact", (f32(2, 5, 4),), {"facts": _SUMS}, _attention_oracle),
-    Mutant("SAME padding flipped for an even kernel", "layer", same_padding_flipped, "oracle", (f32(2, 5, 2),), {}, _same_oracle, True),
-    Mutant("GRU reset gate after the product", "layer", reset_after_product, "oracle", (f32(2, 4, 3),), {}, _gru_oracle, True),
-    Mutant("reverse scan not reversed back", "layer", not_reversed_back, "dependency mask", (f32(2, 5, 3),), {"depends": _LOWER.T}, lambda p, x: _gru_oracle(p, x[:, ::-1])[:, ::-1]),
-    Mutant("(N, 1) + (N,) broadcast", "layer", broadcast_column, "rows independent", (f32(4, 4),), {}, lambda p, x: x[:, :1] + x.sum(-1, keepdims=True)),
-    Mutant("divided by the batch size", "layer", divided_by_batch, "rows one by one", (f32(4, 3),), {}, lambda p, x: np.tanh(x) / 2),
-    Mutant("batch numbered instead of time", "layer", row_number_added, "row permutation", (f32(3, 4, 2),), {}, lambda p, x: x + np.arange(4)[:, None]),
-    Mutant("reshape without its transpose", "layer", heads_mixed_with_batch, "rows independent", (f32(3, 4, 2),), {}, lambda p, x: x),
-)  # fmt: skip
+    Mutant(
+        "one-pass variance",
+        "layer",
+        one_pass_variance,
+        "float32 = float64, offset",
+        (f32(3, 8),),
+        {"precision_points": _OFFSET},
+    ),
+    Mutant(
+        "statistics over the batch",
+        "layer",
+        statistics_over_batch,
+        "rows independent",
+        (f32(4, 5),),
+        {},
+        _layer_norm_oracle,
+    ),
+    Mutant(
+        "running statistics in training (shipped batch_norm)",
+        "layer",
+        running_in_training,
+        "oracle",
+        (f32(5, 3),),
+        {"cross_batch": True, "live": ("scale", "bias", "x")},
+        _batch_norm_oracle,
+    ),
+    Mutant(
+        "attention over d, not sqrt(d)",
+        "layer",
+        attention_over_d,
+        "oracle",
+        (f32(2, 5, 4),),
+        {},
+        _attention_oracle,
+        True,
+    ),
+    Mutant(
+        "causal mask off by one",
+        "layer",
+        causal_off_by_one,
+        "dependency mask",
+        (f32(2, 5, 4),),
+        {"depends": _LOWER},
+        lambda p, x: _attention_oracle(p, x)[0],
+    ),
+    Mutant(
+        "mask after the softmax",
+        "layer",
+        mask_after_softmax,
+        "fact",
+        (f32(2, 5, 4),),
+        {"facts": _SUMS},
+        _attention_oracle,
+    ),
+    Mutant(
+        "SAME padding flipped for an even kernel",
+        "layer",
+        same_padding_flipped,
+        "oracle",
+        (f32(2, 5, 2),),
+        {},
+        _same_oracle,
+        True,
+    ),
+    Mutant(
+        "GRU reset gate after the product",
+        "layer",
+        reset_after_product,
+        "oracle",
+        (f32(2, 4, 3),),
+        {},
+        _gru_oracle,
+        True,
+    ),
+    Mutant(
+        "reverse scan not reversed back",
+        "layer",
+        not_reversed_back,
+        "dependency mask",
+        (f32(2, 5, 3),),
+        {"depends": _LOWER.T},
+        lambda p, x: _gru_oracle(p, x[:, ::-1])[:, ::-1],
+    ),
+    Mutant(
+        "(N, 1) + (N,) broadcast",
+        "layer",
+        broadcast_column,
+        "rows independent",
+        (f32(4, 4),),
+        {},
+        lambda p, x: x[:, :1] + x.sum(-1, keepdims=True),
+    ),
+    Mutant(
+        "divided by the batch size",
+        "layer",
+        divided_by_batch,
+        "rows one by one",
+        (f32(4, 3),),
+        {},
+        lambda p, x: np.tanh(x) / 2,
+    ),
+    Mutant(
+        "batch numbered instead of time",
+        "layer",
+        row_number_added,
+        "row permutation",
+        (f32(3, 4, 2),),
+        {},
+        lambda p, x: x + np.arange(4)[:, None],
+    ),
+    Mutant(
+        "reshape without its transpose",
+        "layer",
+        heads_mixed_with_batch,
+        "rows independent",
+        (f32(3, 4, 2),),
+        {},
+        lambda p, x: x,
+    ),
+)

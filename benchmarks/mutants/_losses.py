@@ -14,7 +14,11 @@ def masked_mean(broken: bool) -> Any:
     def loss(outputs: Any, targets: Any, mask: Any) -> Any:
         _same_shape(outputs, targets)
         values = jnp.where(mask, jnp.mean(jnp.square(outputs - targets), -1), 0)
-        count = mask.size if broken else jnp.maximum(jnp.sum(mask, dtype=values.dtype), jnp.ones((), values.dtype))
+        count = (
+            mask.size
+            if broken
+            else jnp.maximum(jnp.sum(mask, dtype=values.dtype), jnp.ones((), values.dtype))
+        )
         return jnp.sum(values) / count
 
     return loss
@@ -94,15 +98,17 @@ def kl_swapped(broken: bool) -> Any:
     return kl_divergence
 
 
-zero_times_infinity = lambda broken: Patch(  # noqa: E731
-    "jaxnn.losses._cross_entropy",
-    "return -jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, log_q)), axis=-1)",
-    "return -jnp.sum(p * log_q, axis=-1)",
-).apply(broken).cross_entropy
+def zero_times_infinity(broken: bool) -> Any:
+    old = "return -jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, log_q)), axis=-1)"
+    return (
+        Patch("jaxnn.losses._cross_entropy", old, "return -jnp.sum(p * log_q, axis=-1)")
+        .apply(broken)
+        .cross_entropy
+    )
 
 
 def huber_offset(broken: bool) -> Any:
-    """The linear branch is ``|r| - 1/2``; a slip writes ``|r| - 1``: a step down at the joint, the same slope."""
+    """The linear branch is ``|r| - 1/2``; a slip writes ``|r| - 1``: a step down, the same slope."""
 
     def huber(outputs: Any, targets: Any) -> Any:
         _same_shape(outputs, targets)
@@ -187,16 +193,83 @@ _NULL = (HardPoint("cosine of zeros", [0.0, 0.0], [1.0, 1.0], 1.0, None),)
 _MASK = np.array([True, False, True, True])
 
 LOSSES = (
-    Mutant("divides by N, not by the mask's count", "loss", masked_mean, "masked mean", (_Z, _SOFT), {"mask": _MASK}),
-    Mutant("clip inside the log", "loss", clipped_log, "table", (_Z, _INDEX), {"table": _CE, "one_hot": False}, _ce_oracle),
-    Mutant("mean over the batch", "loss", batch_mean, "rows independent", (_Z, _INDEX), {"one_hot": False}, _ce_oracle),
-    Mutant("softmax over the batch", "loss", softmax_over_batch, "rows independent", (_Z, _INDEX), {"one_hot": False, "shift_invariant": True}, _ce_oracle),
-    Mutant("BCE's negative branch with the wrong sign", "loss", negative_branch_sign, "oracle", (_Z, _BINARY), {"convex": True}, _bce_oracle, True),
+    Mutant(
+        "divides by N, not by the mask's count",
+        "loss",
+        masked_mean,
+        "masked mean",
+        (_Z, _SOFT),
+        {"mask": _MASK},
+    ),
+    Mutant(
+        "clip inside the log",
+        "loss",
+        clipped_log,
+        "table",
+        (_Z, _INDEX),
+        {"table": _CE, "one_hot": False},
+        _ce_oracle,
+    ),
+    Mutant(
+        "mean over the batch",
+        "loss",
+        batch_mean,
+        "rows independent",
+        (_Z, _INDEX),
+        {"one_hot": False},
+        _ce_oracle,
+    ),
+    Mutant(
+        "softmax over the batch",
+        "loss",
+        softmax_over_batch,
+        "rows independent",
+        (_Z, _INDEX),
+        {"one_hot": False, "shift_invariant": True},
+        _ce_oracle,
+    ),
+    Mutant(
+        "BCE's negative branch with the wrong sign",
+        "loss",
+        negative_branch_sign,
+        "oracle",
+        (_Z, _BINARY),
+        {"convex": True},
+        _bce_oracle,
+        True,
+    ),
     Mutant("log of a sigmoid", "loss", log_of_sigmoid, "table", (_Z, _BINARY), {"table": _BCE}, _bce_oracle),
-    Mutant("KL swapped", "loss", kl_swapped, "oracle", (_Z, _SOFT), {"minimum": lambda t: t}, _kl_oracle, True),
-    Mutant("0 * inf (shipped cross_entropy)", "loss", zero_times_infinity, "table", (_Z, np.eye(5, dtype=np.float32)[_INDEX]), {"table": _ABSENT}),
-    Mutant("Huber's joint broken", "loss", huber_offset, "convexity", (_Z, _SOFT), {"convex": True}, _huber_oracle),
-    Mutant("(N, 1) against (N,) accepted", "loss", broadcast_targets, "shapes that would broadcast", (_Z, _SOFT)),
-    Mutant("hinge with the wrong sign", "loss", hinge_sign, "oracle", (_Z, _SIGNS), {"minimum": lambda t: 2.0 * t}, _hinge_oracle),
+    Mutant(
+        "KL swapped", "loss", kl_swapped, "oracle", (_Z, _SOFT), {"minimum": lambda t: t}, _kl_oracle, True
+    ),
+    Mutant(
+        "0 * inf (shipped cross_entropy)",
+        "loss",
+        zero_times_infinity,
+        "table",
+        (_Z, np.eye(5, dtype=np.float32)[_INDEX]),
+        {"table": _ABSENT},
+    ),
+    Mutant(
+        "Huber's joint broken",
+        "loss",
+        huber_offset,
+        "convexity",
+        (_Z, _SOFT),
+        {"convex": True},
+        _huber_oracle,
+    ),
+    Mutant(
+        "(N, 1) against (N,) accepted", "loss", broadcast_targets, "shapes that would broadcast", (_Z, _SOFT)
+    ),
+    Mutant(
+        "hinge with the wrong sign",
+        "loss",
+        hinge_sign,
+        "oracle",
+        (_Z, _SIGNS),
+        {"minimum": lambda t: 2.0 * t},
+        _hinge_oracle,
+    ),
     Mutant("cosine of zeros", "loss", cosine_unsafe, "table", (_Z, _SOFT), {"table": _NULL}),
-)  # fmt: skip
+)

@@ -86,9 +86,20 @@ _MASK = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool)
 _OPTIONS = {"mask": _MASK}
 
 MASKS = (
-    Mutant("mean divides by the padded length", "layer", mean_over_padding, "padded = cut short", (_X,), _OPTIONS),
+    Mutant(
+        "mean divides by the padded length", "layer", mean_over_padding, "padded = cut short", (_X,), _OPTIONS
+    ),
     Mutant("mask forgotten", "layer", mask_forgotten, "padding does not count", (_X,), _OPTIONS),
-    Mutant("0 / 0 in a row of padding", "layer", empty_row_divides_by_zero, "a row without real", (_X,), _OPTIONS),
+    Mutant(
+        "0 / 0 in a row of padding", "layer", empty_row_divides_by_zero, "a row without real", (_X,), _OPTIONS
+    ),
     Mutant("padding of 0 under a maximum", "layer", maximum_sees_zero, "padded = cut short", (_X,), _OPTIONS),
-    Mutant("queries masked instead of keys", "layer", queries_masked_not_keys, "padded = cut short", (_X,), _OPTIONS),
+    Mutant(
+        "queries masked instead of keys",
+        "layer",
+        queries_masked_not_keys,
+        "padded = cut short",
+        (_X,),
+        _OPTIONS,
+    ),
 )

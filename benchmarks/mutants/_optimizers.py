@@ -69,7 +69,11 @@ def _patched(name: str, old: str, new: str) -> Any:
 late_count = _patched(
     "adam", "step = _hyper.increment(state.step)", "step = _hyper.increment(_hyper.increment(state.step))"
 )
-epsilon_inside = _patched("adam", "root = jnp.sqrt(nu / correction2 + eps_root) + eps", "root = jnp.sqrt(nu / correction2 + eps_root + eps)")
+epsilon_inside = _patched(
+    "adam",
+    "root = jnp.sqrt(nu / correction2 + eps_root) + eps",
+    "root = jnp.sqrt(nu / correction2 + eps_root + eps)",
+)
 second_moment_unsquared = _patched("rmsprop", "(1 - decay) * (g * g)", "(1 - decay) * g")
 old_momentum = _patched(
     "nesterov",
@@ -230,21 +234,87 @@ def aliased_state(broken: bool) -> Any:
 _KERNELS = {"dense": {"kernel": True, "bias": False}, "scale": False}
 
 OPTIMIZERS = (
-    Mutant("t off by one (shipped adam)", "optimizer", late_count, "oracle", (), {"unit_step": 0.1}, _adam_oracle),
-    Mutant("epsilon inside the root (shipped adam)", "optimizer", epsilon_inside, "oracle", (), {}, _adam_oracle, True),
+    Mutant(
+        "t off by one (shipped adam)", "optimizer", late_count, "oracle", (), {"unit_step": 0.1}, _adam_oracle
+    ),
+    Mutant(
+        "epsilon inside the root (shipped adam)",
+        "optimizer",
+        epsilon_inside,
+        "oracle",
+        (),
+        {},
+        _adam_oracle,
+        True,
+    ),
     Mutant("squares forgotten (shipped rmsprop)", "optimizer", second_moment_unsquared, "finite"),
-    Mutant("Nesterov with the old momentum (shipped)", "optimizer", old_momentum, "oracle", (), {}, _oracle(_nesterov_leaf, lambda p: 0 * p), True),
-    Mutant("sign of the updated momentum (shipped lion)", "optimizer", lion_new_momentum, "oracle", (), {"decays": True}, _oracle(_lion_leaf, lambda p: 0 * p), True),
+    Mutant(
+        "Nesterov with the old momentum (shipped)",
+        "optimizer",
+        old_momentum,
+        "oracle",
+        (),
+        {},
+        _oracle(_nesterov_leaf, lambda p: 0 * p),
+        True,
+    ),
+    Mutant(
+        "sign of the updated momentum (shipped lion)",
+        "optimizer",
+        lion_new_momentum,
+        "oracle",
+        (),
+        {"decays": True},
+        _oracle(_lion_leaf, lambda p: 0 * p),
+        True,
+    ),
     Mutant("uphill", "optimizer", wrong_direction, "descent"),
-    Mutant("momentum with the wrong sign", "optimizer", momentum_sign, "oracle", (), {}, _oracle(lambda g, s, p, t: (-0.1 * (g + 0.9 * s), g + 0.9 * s), lambda p: 0 * p), True),
-    Mutant("clipping leaf by leaf", "optimizer", per_leaf_clip, "leaves act together", (), {"cross_leaf": True, "dtypes": ("float32",)}),
+    Mutant(
+        "momentum with the wrong sign",
+        "optimizer",
+        momentum_sign,
+        "oracle",
+        (),
+        {},
+        _oracle(lambda g, s, p, t: (-0.1 * (g + 0.9 * s), g + 0.9 * s), lambda p: 0 * p),
+        True,
+    ),
+    Mutant(
+        "clipping leaf by leaf",
+        "optimizer",
+        per_leaf_clip,
+        "leaves act together",
+        (),
+        {"cross_leaf": True, "dtypes": ("float32",)},
+    ),
     Mutant("weakly typed rate in the state", "optimizer", weak_rate, "state fixpoint"),
-    Mutant("count becomes a float", "optimizer", count_in_float, "state fixpoint"),
-    Mutant("decay mask inverted", "optimizer", inverted_mask, "zero gradient", (), {"decays": _KERNELS, "dtypes": ("float32",)}),
-    Mutant("decay inside the gradient", "optimizer", coupled_decay, "zero gradient", (), {"decays": True, "dtypes": ("float32",)}),
+    Mutant("count of updates becomes a float", "optimizer", count_in_float, "state fixpoint"),
+    Mutant(
+        "decay mask inverted",
+        "optimizer",
+        inverted_mask,
+        "zero gradient",
+        (),
+        {"decays": _KERNELS, "dtypes": ("float32",)},
+    ),
+    Mutant(
+        "decay inside the gradient",
+        "optimizer",
+        coupled_decay,
+        "zero gradient",
+        (),
+        {"decays": True, "dtypes": ("float32",)},
+    ),
     Mutant("count kept in Python", "optimizer", hidden_count, "jit = eager"),
     Mutant("epsilon underflows in float16", "optimizer", half_epsilon, "zero gradient, float16"),
     Mutant("float32 updates for bfloat16", "optimizer", wide_updates, "bfloat16 kept"),
-    Mutant("one second moment for all leaves", "optimizer", shared_moment, "leaves act alone", (), {"dtypes": ("float32",)}),
+    Mutant(
+        "one second moment for all leaves",
+        "optimizer",
+        shared_moment,
+        "leaves act alone",
+        (),
+        {"dtypes": ("float32",)},
+    ),
     Mutant("state aliases the parameters", "optimizer", aliased_state, "donation"),
-)  # fmt: skip
+)

@@ -45,7 +45,7 @@ def one_key_for_all(broken: bool) -> nn.Layer:
 
 
 def same_fold(broken: bool) -> nn.Layer:
-    """Two ``fold_in`` with equal data: distinct variables, equal keys; ``jax.debug_key_reuse`` sees nothing."""
+    """Two ``fold_in`` with equal data: ``jax.debug_key_reuse`` sees two variables, not one key."""
 
     def apply(key: Any, x: Any) -> Any:
         first, second = jax.random.fold_in(key, 1), jax.random.fold_in(key, 1 if broken else 2)
@@ -124,8 +124,10 @@ def _shipped(old: str, new: str) -> Any:
     return make
 
 
-shipped_scale = _shipped("jnp.asarray(1 / (1 - rate), x.dtype)", "jnp.asarray(1 - rate, x.dtype)")
-shipped_keep = _shipped("jax.random.bits(key, x.shape, jnp.uint32) >= threshold", "jax.random.bits(key, x.shape, jnp.uint32) < threshold")
+shipped_scale = _shipped("jnp.asarray(1 / (1 - rate), wide.dtype)", "jnp.asarray(1 - rate, wide.dtype)")
+shipped_keep = _shipped(
+    "_words(key, x.size).reshape(x.shape) >= threshold", "_words(key, x.size).reshape(x.shape) < threshold"
+)
 
 _X = f32(4, 6)
 

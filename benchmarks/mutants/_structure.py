@@ -32,9 +32,10 @@ def float_from_int(broken: bool) -> nn.Layer:
 
 
 def weak_state(broken: bool) -> nn.Layer:
-    """The state starts as a Python number's weakly typed array and is strongly typed after a step: two traces."""
+    """The state starts weakly typed, as a Python number does, and is not after a step: two traces."""
     return _counter(
-        lambda c: c + jnp.ones((), jnp.float32), lambda: jnp.asarray(0.0) if broken else jnp.zeros((), jnp.float32)
+        lambda c: c + jnp.ones((), c.dtype),
+        lambda: jnp.asarray(0.0) if broken else jnp.zeros((), jnp.float32),
     )
 
 
@@ -85,8 +86,7 @@ def float32_inside(broken: bool) -> nn.Layer:
     """A cast left in: bfloat16 in, float32 out."""
 
     def apply(params: Any, x: Any) -> Any:
-        y = jnp.tanh(x.astype(jnp.float32) if broken else x)
-        return y
+        return jnp.tanh(x.astype(jnp.float32) if broken else x)
 
     return nn.stateless("tanh", None, apply)
 
@@ -108,7 +108,9 @@ def running_sum_in_bfloat16(broken: bool) -> nn.Layer:
     def apply(params: Any, x: Any) -> Any:
         wide = x.dtype if broken or x.dtype == jnp.float64 else jnp.float32
         total = jax.lax.scan(
-            lambda c, row: (c + row.astype(wide), None), jnp.zeros(x.shape[:1], wide), jnp.swapaxes(jnp.square(x), 0, 1)
+            lambda c, row: (c + row.astype(wide), None),
+            jnp.zeros(x.shape[:1], wide),
+            jnp.swapaxes(jnp.square(x), 0, 1),
         )[0]
         return total.astype(x.dtype)
 
@@ -155,14 +157,32 @@ STRUCTURE = (
     Mutant("count becomes a float", "layer", float_from_int, "state fixpoint", (_X,)),
     Mutant("weakly typed state", "layer", weak_state, "state fixpoint", (_X,)),
     Mutant("state gains an entry", "layer", state_grows, "state fixpoint", (_X,)),
-    Mutant("state moves in evaluation", "layer", state_moves_in_evaluation, "evaluation keeps the state", (_X,)),
-    Mutant("running statistics never updated (shipped batch_norm)", "layer", never_updated, "training moves the state", (f32(5, 3),), {"cross_batch": True}),
+    Mutant(
+        "state moves in evaluation", "layer", state_moves_in_evaluation, "evaluation keeps the state", (_X,)
+    ),
+    Mutant(
+        "running statistics never updated (shipped batch_norm)",
+        "layer",
+        never_updated,
+        "training moves the state",
+        (f32(5, 3),),
+        {"cross_batch": True},
+    ),
     Mutant("a call remembered outside the state", "layer", remembers_a_call, "same arguments", (_X,)),
     Mutant("writes to its input", "layer", writes_to_input, "arguments unchanged", (_X,)),
     Mutant("float32 comes out of bfloat16", "layer", float32_inside, "bfloat16 kept", (_X,)),
-    Mutant("float32 statistics within float64", "layer", float32_within_double, "finite difference", (_X,)),
-    Mutant("sum carried in bfloat16", "layer", running_sum_in_bfloat16, "bfloat16 = float64", (f32(2, 600),), {"hard_points": {}}),
+    Mutant("float32 statistics within float64", "layer", float32_within_double, "float64 inside", (_X,)),
+    Mutant(
+        "sum carried in bfloat16",
+        "layer",
+        running_sum_in_bfloat16,
+        "bfloat16 = float64",
+        (f32(2, 600),),
+        {"lanes": ("gradients", "dtypes")},
+    ),
     Mutant("a Python branch on values", "layer", python_branch, "init and trace", (_X,)),
     Mutant("another formula for concrete arrays", "layer", traced_differently, "jit = eager", (_X,)),
-    Mutant("wrong features accepted", "layer", accepts_anything, "bad input", (_X,), {"bad_inputs": [f32(3, 5)]}),
-)  # fmt: skip
+    Mutant(
+        "wrong features accepted", "layer", accepts_anything, "bad input", (_X,), {"bad_inputs": [f32(3, 5)]}
+    ),
+)

@@ -159,7 +159,11 @@ def check_finite_difference(
             )
         else:
             worst = max(worst, trial.error)
-            if not joint and _vanishes(at, index) and (live is None or any(part in name for part in live)):
+            if (
+                not joint
+                and _vanishes(trial.at, index)
+                and (live is None or any(part in name for part in live))
+            ):
                 dead.append(name)
     if not verdicts:
         verdicts.append(passed(_CHECK, worst, FINITE_DIFFERENCE))

@@ -13,7 +13,7 @@ from jaxnn.testing._finite_difference import check_finite_difference
 from jaxnn.testing._keys import check_keys, draws_random_numbers
 from jaxnn.testing._linear import check_dot_product, check_linearity, has_custom_vjp
 from jaxnn.testing._points import check_points
-from jaxnn.testing._precision import check_dtype_kept, check_precision
+from jaxnn.testing._precision import check_double_inside, check_dtype_kept, check_precision
 from jaxnn.testing._program import Program
 from jaxnn.testing._recorder import Recorder
 from jaxnn.testing._report import Report, Verdict
@@ -61,7 +61,8 @@ def check_function(
         live: fragments of the paths of leaves whose gradient must not vanish; by default all.
         rows: positions of arguments whose leaves carry a batch on their first axis; rows must not mix then.
         hard_points: delicate values of the first differentiated argument, by name: one array, or a list with
-            one for each of its leaves. None by default.
+            one for each of its leaves; ``{}`` for none. By default each argument in turn is set to zeros,
+            ties, constant rows and large values, and what lies outside the function's domain is let go.
         dtypes: dtypes other than float64 to check.
         strict: whether implicit promotions of dtype and rank fail.
         lanes: which groups of laws to check.
@@ -189,6 +190,7 @@ def _dtypes(recorder: Recorder, double: Program, lows: Sequence[Program], strict
     rng = np.random.default_rng([seed, 4])
     for program in (double, *lows) if strict else ():
         recorder.run("strict promotion", lambda program=program: check_strict(program))
+    recorder.run("float64 inside", lambda: check_double_inside(double))
     recorder.run("float64 kept", lambda: check_dtype_kept(double))
     random = draws_random_numbers(double.function, *double.arguments)
     for low in lows:
@@ -200,10 +202,19 @@ def _dtypes(recorder: Recorder, double: Program, lows: Sequence[Program], strict
 
 
 def _points(
-    recorder: Recorder, double: Program, positions: Sequence[int], points: Mapping[str, Any] | None, seed: int
+    recorder: Recorder,
+    double: Program,
+    positions: Sequence[int],
+    points: Mapping[str, Any] | None,
+    seed: int,
 ) -> None:
-    if points is None:
-        return
     rng = np.random.default_rng([seed, 5])
-    movable = [a == positions[0] for a, moves in zip(double.argument, double.moves, strict=True) if moves]
-    recorder.run("hard points", lambda: check_points(double, double.moving, rng, movable, points))
+    owners = [a for a, moves in zip(double.argument, double.moves, strict=True) if moves]
+    for position in positions if points is None else positions[:1]:
+        movable = [owner == position for owner in owners]
+        recorder.run(
+            "hard points",
+            lambda movable=movable: check_points(
+                double, double.moving, rng, movable, points, lenient=points is None
+            ),
+        )

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
+from jax.interpreters import partial_eval
 
 from jaxnn.testing._linear import inner_jaxprs
 from jaxnn.testing._program import is_key
@@ -26,7 +27,8 @@ _CALLS = ("jit", "pjit", "closed_call", "custom_vjp_call", "custom_vjp_call_jaxp
 class KeyLog:
     """Every key that was drawn from, and every key from which others were derived."""
 
-    def __init__(self) -> None:
+    def __init__(self, draws: tuple[str, ...]) -> None:
+        self.drawing = draws
         self.draws: Counter[bytes] = Counter()
         self.sources: dict[bytes, str] = {}
         self.derived: set[bytes] = set()
@@ -38,7 +40,7 @@ class KeyLog:
     def record(self, equation: Any, inputs: Sequence[Callable[[], Any]]) -> None:
         """Note what one equation does with its key."""
         name = equation.primitive.name
-        if name in _DRAWS:
+        if name in self.drawing:
             for key in self._each(inputs[0]()):
                 self.draws[key] += 1
                 self.sources.setdefault(key, f"{name}{list(np.shape(equation.outvars[-1].aval))}")
@@ -126,7 +128,7 @@ def _apply(equation: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
 
 def _draws(jaxpr: Any) -> bool:
     """Whether random numbers are drawn, or keys derived, anywhere in a jaxpr."""
-    return _contains(jaxpr, (*_DRAWS, *_DERIVES, "threefry2x32"))
+    return _contains(jaxpr, (*_DRAWS, *_DERIVES, "threefry2x32", "random_unwrap"))
 
 
 def _contains(jaxpr: Any, primitives: tuple[str, ...]) -> bool:
@@ -139,7 +141,24 @@ def _contains(jaxpr: Any, primitives: tuple[str, ...]) -> bool:
 
 def draws_random_numbers(function: Callable[..., Any], *arguments: Any) -> bool:
     """Whether a function draws random numbers; splitting and folding keys is not drawing."""
-    return _contains(jax.make_jaxpr(function)(*arguments).jaxpr, (*_DRAWS, "threefry2x32"))
+    closed = live_jaxpr(function, *arguments)
+    return _contains(closed.jaxpr, (*drawing_primitives(closed), "threefry2x32"))
+
+
+def live_jaxpr(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr:
+    """The traced function without what its results do not need."""
+    closed = jax.make_jaxpr(function)(*arguments)
+    jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    return jex.ClosedJaxpr(jaxpr, closed.consts)
+
+
+def drawing_primitives(closed: jex.ClosedJaxpr) -> tuple[str, ...]:
+    """Primitives that turn keys into random numbers.
+
+    Reading a typed key's words is drawing: a hash of a counter is what they are. A program that also makes
+    keys of words (the raw keys of old) only passes them on.
+    """
+    return _DRAWS if _contains(closed.jaxpr, ("random_wrap",)) else (*_DRAWS, "random_unwrap")
 
 
 def _scan(params: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
@@ -170,8 +189,8 @@ def _while(params: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
 
 def check_keys(name: str, function: Callable[..., Any], *arguments: Any) -> list[Verdict]:
     """No key is drawn from twice, and none is both drawn from and split or folded."""
-    closed = jax.make_jaxpr(function)(*arguments)
-    log = KeyLog()
+    closed = live_jaxpr(function, *arguments)
+    log = KeyLog(drawing_primitives(closed))
     interpret(closed.jaxpr, closed.consts, _given(jax.tree.leaves(arguments)), log)
     problems = log.problems()
     if problems:

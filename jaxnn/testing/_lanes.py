@@ -14,7 +14,7 @@ from jaxnn.testing._finite_difference import check_finite_difference
 from jaxnn.testing._linear import check_dot_product, check_linearity, has_custom_vjp
 from jaxnn.testing._masks import check_masks
 from jaxnn.testing._points import check_points
-from jaxnn.testing._precision import check_dtype_kept, check_precision
+from jaxnn.testing._precision import check_double_inside, check_dtype_kept, check_precision
 from jaxnn.testing._program import is_float
 from jaxnn.testing._random import check_randomness
 from jaxnn.testing._recorder import Recorder
@@ -138,6 +138,7 @@ def _dtypes(recorder: Recorder, subject: Subject, options: Options, rng: np.rand
     program, point = subject.double, subject.double.moving
     floating = any(is_float(leaf) for leaf in jax.tree.leaves(subject.x))
     recorder.run("strict promotion", lambda: check_strict(program))
+    recorder.run("float64 inside", lambda: check_double_inside(program))
     if floating:
         recorder.run("float64 kept", lambda: check_dtype_kept(program))
     for dtype in options.dtypes:

@@ -1,6 +1,6 @@
 """``check_loss``: the laws of functions, and those that a loss declares."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from jaxnn.testing._loss_laws import (
     check_mask,
     check_minimum,
     check_one_hot,
+    check_outputs,
     check_permutation,
     check_shapes,
     check_shift,
@@ -42,6 +43,7 @@ def check_loss(
     one_hot: bool = True,
     keeps_rows: bool = True,
     refuses_broadcast: bool = True,
+    hard_points: Mapping[str, Any] | None = None,
     table: Sequence[HardPoint] = (),
     dtypes: Sequence[Any] = (jnp.float32, jnp.bfloat16),
     lanes: Sequence[str] = LOSS_LANES,
@@ -65,6 +67,8 @@ def check_loss(
         one_hot: whether integer targets and their one-hot rows mean the same.
         keeps_rows: whether the loss reduces the last axis only.
         refuses_broadcast: whether shapes that would broadcast, ``(N, 1)`` against ``(N,)``, must raise.
+        hard_points: delicate outputs, by name; ``{}`` for none; by default zeros, ties, constant rows and
+            large values, where loss and gradient must be finite.
         table: rows of :class:`HardPoint`, with required values and gradients.
         dtypes: dtypes other than float64 to check; values keep them, or come back in float32.
         lanes: which groups of laws to check, of ``jaxnn.testing.LOSS_LANES``.
@@ -87,13 +91,22 @@ def check_loss(
     made = Loss.prepare(loss, outputs, targets, mask, seed)
     arguments = (made.outputs, made.targets) if mask is None else (made.outputs, made.targets, made.mask)
     report = check_function(
-        loss, *arguments, differentiate=differentiate, names=("outputs", "targets", "mask")[: len(arguments)],
-        seed=seed, oracle=oracle, rows=tuple(range(len(arguments))) if keeps_rows and mask is None else None,
-        dtypes=(), lanes=[lane for lane in lanes if lane in FUNCTION_LANES], raises=False,
-    )  # fmt: skip
-    start_call = report.call.replace("check_function", "check_loss")
-    report = replace(report, call=start_call)
+        loss,
+        *arguments,
+        differentiate=differentiate,
+        names=("outputs", "targets", "mask")[: len(arguments)],
+        seed=seed,
+        oracle=oracle,
+        rows=tuple(range(len(arguments))) if keeps_rows and mask is None else None,
+        dtypes=(),
+        lanes=[lane for lane in lanes if lane in FUNCTION_LANES and lane != "points"],
+        raises=False,
+    )
+    report = replace(report, call=report.call.replace("check_function", "check_loss"))
     recorder = Recorder(report)
+    if "points" in lanes:
+        recorder.lane = "points"
+        recorder.run("hard points", lambda: check_outputs(made, hard_points, seed))
     if "dtypes" in lanes:
         recorder.lane = "dtypes"
         for dtype in dtypes:

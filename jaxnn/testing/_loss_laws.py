@@ -1,6 +1,6 @@
 """What a loss declares about itself, each law with its own check; all in float64 but the table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.testing._points import check_points
 from jaxnn.testing._precision import check_precision
 from jaxnn.testing._program import Program
 from jaxnn.testing._report import Verdict, failed, passed
@@ -80,6 +81,14 @@ class Loss:
             tail, target = self._tail(mask), _double(targets)
             return np.asarray(jax.grad(lambda z: jnp.sum(self.function(z, target, *tail)))(_double(outputs)))
 
+    def program(self, dtype: Any) -> Program:
+        """The loss as a program whose outputs move."""
+        arguments = (
+            (self.outputs, self.targets) if self.mask is None else (self.outputs, self.targets, self.mask)
+        )
+        names = ("outputs", "targets", "mask")[: len(arguments)]
+        return Program(lambda *values: (self.function(*values), ()), arguments, names, (0,), dtype)
+
     def _tail(self, mask: Any) -> tuple[Any, ...]:
         if self.mask is None:
             return ()
@@ -121,13 +130,7 @@ def check_shapes(loss: Loss, keeps_rows: bool, refuses_broadcast: bool) -> list[
 
 def check_dtype(loss: Loss, dtype: Any, seed: int) -> list[Verdict]:
     """Values keep the dtype or widen to float32; low precision equals float64 at the same rounded inputs."""
-    arguments = (loss.outputs, loss.targets) if loss.mask is None else (loss.outputs, loss.targets, loss.mask)
-    names = ("outputs", "targets", "mask")[: len(arguments)]
-
-    def split(*values: Any) -> tuple[Any, Any]:
-        return loss.function(*values), ()
-
-    double, low = (Program(split, arguments, names, (0,), d) for d in (np.float64, dtype))
+    double, low = loss.program(np.float64), loss.program(dtype)
     given, spec = jnp.dtype(dtype), low.specs[0][0]
     name = f"{given.name} kept or widened"
     wide = np.promote_types(np.float32, given)
@@ -136,6 +139,12 @@ def check_dtype(loss: Loss, dtype: Any, seed: int) -> list[Verdict]:
         return [failed(name, f"{given.name} outputs give {spec.dtype} values{weak}, expected {wide}")]
     rng = np.random.default_rng([seed, 8])
     return [passed(name), *check_precision(double, low, double.moving, rng)]
+
+
+def check_outputs(loss: Loss, points: Mapping[str, Any] | None, seed: int) -> list[Verdict]:
+    """At zeros, ties, constant rows and large outputs the loss and its gradient are finite and right."""
+    program = loss.program(np.float64)
+    return check_points(program, program.moving, np.random.default_rng([seed, 9]), [True], points)
 
 
 def check_shift(loss: Loss) -> list[Verdict]:

@@ -1,9 +1,12 @@
 """Low precision against float64 at the same rounded inputs: rounding of the inputs is not held against it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.testing._linear import inner_jaxprs
 from jaxnn.testing._program import Leaves, Program, is_float
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import tolerance, worst_mismatch
@@ -31,6 +34,28 @@ def check_precision(
             where = program.moving_paths[leaf] if what == "gradient of " else str(leaf)
             return [failed(name, f"{what}{where}: relative error {error:.3g}", error, allowed)]
     return [passed(name, largest, allowed)]
+
+
+def check_double_inside(program: Program) -> list[Verdict]:
+    """A float64 program rounds nothing to a lower precision on its way."""
+    name = "float64 inside"
+    lower = _roundings(program.jaxpr().jaxpr)
+    if lower:
+        text = f"float64 values are rounded to {', '.join(sorted(lower))} on the way, and nothing says so"
+        return [failed(name, text)]
+    return [passed(name)]
+
+
+def _roundings(jaxpr: Any) -> set[str]:
+    found: set[str] = set()
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "convert_element_type":
+            source, target = equation.invars[0].aval.dtype, equation.outvars[0].aval.dtype
+            if source == np.float64 and jnp.issubdtype(target, jnp.floating) and target != np.float64:
+                found.add(jnp.dtype(target).name)
+        for inner in inner_jaxprs(equation):
+            found |= _roundings(inner)
+    return found
 
 
 def check_dtype_kept(program: Program) -> list[Verdict]:

@@ -1,5 +1,6 @@
 """Shapes, dtypes, weak types and traces: what a compiled training loop relies on."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ def check_eval_shape(function: Callable[..., Any], arguments: tuple[Any, ...]) -
         arguments,
     )
     announced = jax.eval_shape(function, *specs)
-    actual = function(*arguments)
+    actual = function(*_on_device(arguments))
     lines = differences(_plain(announced), _plain(actual))
     if lines:
         return [failed("eval_shape = actual", "\n".join(lines))]
@@ -64,12 +65,18 @@ def _plain(tree: Any) -> Specs:
     ]
 
 
+def _on_device(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.asarray(leaf), tree)
+
+
 def check_pure(function: Callable[..., Any], arguments: tuple[Any, ...]) -> list[Verdict]:
     """Two calls with the same arguments give the same bits, and leave NumPy arguments as they were."""
     before = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.array(leaf), arguments)
     given = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.array(leaf), arguments)
-    first = [_bits(leaf) for leaf in jax.tree.leaves(function(*given))]
-    second = [_bits(leaf) for leaf in jax.tree.leaves(function(*given))]
+    first = [_bits(leaf) for leaf in jax.tree.leaves(function(*_on_device(before)))]
+    second = [_bits(leaf) for leaf in jax.tree.leaves(function(*_on_device(before)))]
+    with contextlib.suppress(AttributeError, TypeError):  # not every function takes NumPy arrays
+        function(*given)
     verdicts = []
     if len(first) != len(second) or any(
         a.tobytes() != b.tobytes() for a, b in zip(first, second, strict=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.testing._program import Leaves, Program, Result, is_float, is_key, to_host
@@ -59,7 +60,19 @@ def check_eager(program: Program, point: Leaves, rng: np.random.Generator) -> li
     with program.precision, jax.disable_jit():
         eager = program.value_and_pullback(program.cast(point), program.cast(program.fixed), u)
         eager = Result(*jax.tree.map(to_host, eager))
+        # Without a derivative the function sees concrete arrays, and may take another path.
+        outputs, auxiliary = program.call(
+            _on_device(program.cast(point)), _on_device(program.cast(program.fixed))
+        )
+        plain = Result(jax.tree.map(to_host, outputs), jax.tree.map(to_host, auxiliary), eager.gradients)
+    verdicts = compare("jit = eager", program, program.evaluate(point, u), plain)
+    if verdicts[0].detail:
+        return verdicts
     return compare("jit = eager", program, program.evaluate(point, u), eager)
+
+
+def _on_device(leaves: Leaves) -> Leaves:
+    return [leaf if is_key(leaf) else jnp.asarray(leaf) for leaf in leaves]
 
 
 class Rows:
