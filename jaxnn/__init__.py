@@ -20,6 +20,7 @@ from jaxnn.compose import branch as branch
 from jaxnn.compose import cast as cast
 from jaxnn.compose import chain as chain
 from jaxnn.compose import decoding_cell as decoding_cell
+from jaxnn.compose import generate as generate
 from jaxnn.compose import mode as mode
 from jaxnn.compose import model as model
 from jaxnn.compose import parallel as parallel
