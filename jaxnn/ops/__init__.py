@@ -1,4 +1,4 @@
-"""Speed-critical functions on plain arrays, usable from any JAX code; each chooses its formulation by platform."""
+"""Speed-critical functions on plain arrays for any JAX code; each chooses its formulation by platform."""
 
 from jaxnn.ops._attention import attention as attention
 from jaxnn.ops._conv import conv as conv
@@ -10,4 +10,14 @@ from jaxnn.ops._pool import avg_pool as avg_pool
 from jaxnn.ops._pool import max_pool as max_pool
 from jaxnn.ops._simple_rnn import simple_rnn as simple_rnn
 
-__all__ = ["attention", "avg_pool", "conv", "conv_transpose", "dropout", "gru", "lstm", "max_pool", "simple_rnn"]
+__all__ = [
+    "attention",
+    "avg_pool",
+    "conv",
+    "conv_transpose",
+    "dropout",
+    "gru",
+    "lstm",
+    "max_pool",
+    "simple_rnn",
+]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxnn.ops._conv_groups import conv_groups
 from jaxnn.ops._conv_lax import conv_lax
 from jaxnn.ops._conv_rows import conv_rows
 from jaxnn.ops._dispatch import conv_formulation
@@ -32,16 +33,16 @@ def conv(
 
     Args:
       x: ``[..., *spatial, channels]``; any number of leading axes, none included.
-      kernel: ``[*window, channels // groups, features]`` of the same dtype; its rank says how many spatial axes
-        there are (``WIO``, ``HWIO`` or ``DHWIO``).
+      kernel: ``[*window, channels // groups, features]`` of the same dtype; its rank says how many spatial
+        axes there are (``WIO``, ``HWIO`` or ``DHWIO``).
       strides: how far the window moves, for all axes or one per axis.
       padding: ``"VALID"`` (none), ``"SAME"`` (output of ``ceil(input / stride)`` cells), ``"CAUSAL"`` (one
         spatial axis: all of the padding before the first cell), or ``(low, high)`` pairs, one per axis.
       dilation: the distance between neighbouring taps of the kernel, for all axes or one per axis.
       groups: features are computed in this many blocks, each from its own block of channels.
-      formulation: ``None`` chooses by platform and shape; ``"lax"`` is ``lax.conv_general_dilated`` with its own
-        derivatives; ``"rows"`` is the formulation for CPUs. In forward mode (``jax.jvp``) inside a compiled loop
-        on a CPU, ``"lax"`` is the faster one.
+      formulation: ``None`` chooses by platform and shape; ``"lax"`` is ``lax.conv_general_dilated`` with its
+        own derivatives; ``"rows"`` is the formulation for CPUs. In forward mode (``jax.jvp``) inside a
+        compiled loop on a CPU, ``"lax"`` is the faster one.
 
     Returns:
       ``[..., *output, features]`` in the dtype of ``x``.
@@ -63,8 +64,13 @@ def conv(
     _check(x, kernel, rank, groups)
     window = read_window("conv", x.shape[-rank - 1 : -1], kernel.shape[:rank], strides, padding, dilation)
     batch = as_batch(x, rank)
-    chosen = conv_formulation(formulation, batch, kernel, window, groups)
-    y = conv_rows(batch, kernel, window) if chosen == "rows" else conv_lax(batch, kernel, window, groups)
+    chosen = conv_formulation(formulation, batch, kernel)
+    if chosen == "lax":
+        y = conv_lax(batch, kernel, window, groups)
+    elif groups > 1:
+        y = conv_groups(batch, kernel, window, groups)
+    else:
+        y = conv_rows(batch, kernel, window)
     return y.reshape(*x.shape[: -rank - 1], *y.shape[1:])
 
 
@@ -75,8 +81,8 @@ def _check(x: jax.Array, kernel: jax.Array, rank: int, groups: int) -> None:
         )
     if x.ndim < rank + 1:
         raise ValueError(
-            f"conv: kernel of shape {kernel.shape} convolves {rank} spatial axes, so x needs at least {rank + 1} "
-            f"axes [..., *spatial, channels], got shape {x.shape}"
+            f"conv: kernel of shape {kernel.shape} convolves {rank} spatial axes, so x needs at least "
+            f"{rank + 1} axes [..., *spatial, channels], got shape {x.shape}"
         )
     if x.dtype != kernel.dtype:
         raise TypeError(f"conv: x is {x.dtype} and kernel is {kernel.dtype}; cast one to the other's dtype")
@@ -85,10 +91,11 @@ def _check(x: jax.Array, kernel: jax.Array, rank: int, groups: int) -> None:
     channels, (inputs, features) = x.shape[-1], kernel.shape[-2:]
     if channels % groups or features % groups:
         raise ValueError(
-            f"conv: groups={groups} must divide the {channels} channels of x and the {features} features of kernel"
+            f"conv: groups={groups} must divide the {channels} channels of x and the {features} features "
+            "of kernel"
         )
     if inputs * groups != channels:
         raise ValueError(
-            f"conv: kernel of shape {kernel.shape} with groups={groups} expects x with {inputs * groups} channels "
-            f"in its last axis, got {channels} in shape {x.shape}"
+            f"conv: kernel of shape {kernel.shape} with groups={groups} expects x with {inputs * groups} "
+            f"channels in its last axis, got {channels} in shape {x.shape}"
         )

@@ -25,7 +25,7 @@ def conv_lax(
     padding: Sequence[tuple[int, int]] | None = None,
     swapped: bool = False,
 ) -> jax.Array:
-    """``[batch, *spatial, channels]`` and ``[*window, channels, features]`` to ``[batch, *output, features]``."""
+    """Convolve ``[batch, *spatial, channels]`` with ``[*window, channels, features]``."""
     return lax.conv_general_dilated(
         x,
         kernel,

@@ -1,9 +1,9 @@
 """Which formulation runs where: the one place that decides.
 
-The choice is made while tracing, from ``jax.default_backend()`` and the shapes. All formulations compute the same
-numbers on every platform, so a choice made for another platform (an array committed to the CPU of a machine
-with a GPU) costs time, never correctness. ``lax.platform_dependent`` would decide at lowering, but traces,
-differentiates and compiles every branch.
+The choice is made while tracing, from ``jax.default_backend()`` and the shapes. All formulations compute the
+same values on every platform, so a choice made for another platform (an array committed to the CPU of a
+machine with a GPU) costs time, never correctness. ``lax.platform_dependent`` would decide at lowering, but
+traces and differentiates every branch. The thresholds come from docs/formulations.md.
 """
 
 from math import prod
@@ -13,8 +13,17 @@ import jax.numpy as jnp
 
 from jaxnn.ops._window import Window
 
-_PATCH_COLUMNS = 96
+# The kernel's gradient: columns of patches in one product, bytes of patches alive at a time.
+_PATCH_COLUMNS = 288
+_ROW_COLUMNS = 96
 _PATCH_BYTES = 4 << 20
+# Below so many multiplications, or on outputs of so few cells, XLA's own weight gradient is as fast.
+_FEW_PRODUCTS = 10_000_000
+_FEW_CELLS = 16
+# Groups are merged into dense blocks of at most so many channels.
+_BLOCK_CHANNELS = 64
+# Windows of up to so many cells are taken apart into slices.
+_MOST_CELLS = {"max_pool": 9, "avg_pool": 25}
 
 
 def _on_cpu() -> bool:
@@ -25,23 +34,21 @@ def _known(name: str, formulation: str | None, known: tuple[str, ...]) -> None:
     if formulation is not None and formulation not in known:
         options = ", ".join(repr(option) for option in known)
         raise ValueError(
-            f"{name}: unknown formulation {formulation!r}; use None (chosen by platform) or {options}"
+            f"{name}: unknown formulation {formulation!r}; use None (chosen by platform), {options}"
         )
 
 
-def conv_formulation(
-    formulation: str | None, x: jax.Array, kernel: jax.Array, window: Window, groups: int
-) -> str:
+def conv_formulation(formulation: str | None, x: jax.Array, kernel: jax.Array) -> str:
     """``"lax"`` or ``"rows"``."""
     _known("conv", formulation, ("lax", "rows"))
-    applies = groups == 1 and jnp.issubdtype(x.dtype, jnp.inexact)
+    applies = bool(jnp.issubdtype(x.dtype, jnp.inexact)) and x.size > 0 and kernel.size > 0
     if formulation == "rows" and not applies:
         raise ValueError(
-            f"conv: formulation='rows' needs groups=1 and a floating dtype, got groups={groups} and {x.dtype}; "
-            "use formulation=None or 'lax'"
+            f"conv: formulation='rows' needs floating arrays that are not empty, got {x.dtype} of shape "
+            f"{x.shape}; use formulation=None or 'lax'"
         )
     if formulation is None:
-        return "rows" if _on_cpu() and applies and x.size and kernel.size else "lax"
+        return "rows" if _on_cpu() and applies else "lax"
     return formulation
 
 
@@ -52,19 +59,29 @@ def conv_transpose_formulation(formulation: str | None, x: jax.Array) -> str:
 
 
 def extra_rows(x: jax.Array, kernel: jax.Array, window: Window) -> int:
-    """How many rows to add to the first spatial axis so that the output is taller than the input; 0 for none."""
-    *_, channels, features = kernel.shape
+    """How many rows to add to the first spatial axis so that the output is the taller one; 0 for none."""
+    channels, features = kernel.shape[-2:]
     if window.rank != 2 or max(window.strides) > 1 or channels == 1 or max(channels, features) <= 16:
         return 0
-    tall, out = x.shape[1], window.output(x.shape[1:-1])[0]
-    extra = tall + 1 - out
-    return extra if 0 < extra <= out // 2 else 0
+    rows = window.output(x.shape[1:-1])[0]
+    extra = x.shape[1] + 1 - rows
+    return extra if 0 < extra <= rows // 2 else 0
+
+
+def kernel_gradient(x: jax.Array, kernel: jax.Array, window: Window) -> str:
+    """``"patches"`` or ``"lax"``."""
+    cells = prod(window.output(x.shape[1:-1]))
+    small = x.shape[0] * cells * kernel.size < _FEW_PRODUCTS or cells <= _FEW_CELLS
+    return "lax" if small and prod(window.size) > 1 else "patches"
 
 
 def patch_taps(x: jax.Array, window: Window) -> int:
     """How many taps of the kernel stand side by side in one product of the kernel's gradient."""
-    taps, row = prod(window.size), window.size[-1]
-    fit = max(1, _PATCH_COLUMNS // max(1, x.shape[-1]))
+    taps, row, channels = prod(window.size), window.size[-1], x.shape[-1]
+    patches = x.shape[0] * prod(window.output(x.shape[1:-1])) * channels * taps * x.dtype.itemsize
+    if row * channels >= _ROW_COLUMNS and patches > _PATCH_BYTES:
+        return row
+    fit = max(1, _PATCH_COLUMNS // channels)
     if fit >= taps:
         return taps
     return fit // row * row if fit >= row else fit
@@ -73,19 +90,31 @@ def patch_taps(x: jax.Array, window: Window) -> int:
 def chunk_images(x: jax.Array, window: Window, width: int) -> int:
     """How many images of the batch are turned into patches at a time; a divisor of the batch."""
     image = prod(window.output(x.shape[1:-1])) * x.shape[-1] * width * x.dtype.itemsize
-    batch = x.shape[0]
-    largest = max(1, min(batch, _PATCH_BYTES // max(1, image)))
-    return next(size for size in range(largest, 0, -1) if batch % size == 0) if batch else 0
+    largest = max(1, min(x.shape[0], _PATCH_BYTES // image))
+    return next(size for size in range(largest, 0, -1) if x.shape[0] % size == 0)
 
 
-_MOST_TAPS = 25
+def groups_per_block(channels: int, features: int, groups: int) -> int:
+    """How many neighbouring groups one dense block holds; a divisor of ``groups``."""
+    largest = max(1, min(groups, _BLOCK_CHANNELS * groups // max(channels, features)))
+    return next(size for size in range(largest, 0, -1) if groups % size == 0)
 
 
 def pool_formulation(name: str, formulation: str | None, x: jax.Array, window: Window) -> str:
     """``"lax"`` or ``"slices"``."""
     _known(name, formulation, ("lax", "slices"))
+    if formulation is not None:
+        return formulation
+    padded = any(low or high for low, high in window.padding)
+    few = prod(window.size) <= _MOST_CELLS[name] and not (padded and name == "avg_pool")
+    return "slices" if _on_cpu() and few and x.size else "lax"
+
+
+def attention_formulation(formulation: str | None, q: jax.Array, k: jax.Array, v: jax.Array) -> str:
+    """``"lax"``, ``"rows"`` or ``"fused"``."""
+    _known("attention", formulation, ("lax", "rows", "fused"))
     if formulation is None:
-        return "slices" if _on_cpu() and x.size and prod(window.size) <= _MOST_TAPS else "lax"
+        return "rows" if _on_cpu() or not q.size or k.shape != v.shape else "fused"
     return formulation
 
 

@@ -30,6 +30,11 @@ class Window(NamedTuple):
             (size - 1) * dilation + 1 for size, dilation in zip(self.size, self.dilation, strict=True)
         )
 
+    @property
+    def unpadded(self) -> "Window":
+        """The same window over an input that has been padded already."""
+        return self._replace(padding=((0, 0),) * self.rank)
+
     def output(self, spatial: Sequence[int]) -> tuple[int, ...]:
         """The spatial shape that comes out of the spatial shape ``spatial``."""
         return tuple(
@@ -40,8 +45,8 @@ class Window(NamedTuple):
         )
 
     def taps(self, x: jax.Array) -> list[jax.Array]:
-        """One strided slice of a padded ``[batch, *spatial, features]`` per window cell, in row-major order."""
-        spatial = self._replace(padding=((0, 0),) * self.rank).output(x.shape[1:-1])
+        """One strided slice of a padded ``[batch, *spatial, features]`` per cell, in row-major order."""
+        spatial = self.unpadded.output(x.shape[1:-1])
         slices = []
         for tap in range(prod(self.size)):
             start = []
@@ -73,8 +78,8 @@ def read_window(
         if cells < 1:
             low, high = window.padding[axis]
             raise ValueError(
-                f"{name}: the window spans {window.extent[axis]} cells of spatial axis {axis}, but the input has "
-                f"{spatial[axis]}, with padding {spatial[axis] + low + high}; "
+                f"{name}: the window spans {window.extent[axis]} cells of spatial axis {axis}, but the input "
+                f"has {spatial[axis]}, with padding {spatial[axis] + low + high}; "
                 "use a smaller kernel or window, a larger input, or padding='SAME'"
             )
     return window
@@ -116,7 +121,8 @@ def _pairs(
     pairs = tuple(padding)
     if len(pairs) != window.rank or any(isinstance(pair, int) or len(pair) != 2 for pair in pairs):
         raise ValueError(
-            f"{name}: explicit padding must be {window.rank} (low, high) pairs, one per spatial axis, got {padding!r}"
+            f"{name}: explicit padding must be {window.rank} (low, high) pairs, one per spatial axis, "
+            f"got {padding!r}"
         )
     if any(amount < 0 for pair in pairs for amount in pair):
         raise ValueError(f"{name}: padding must not be negative, got {padding!r}; slice the input instead")
