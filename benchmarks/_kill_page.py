@@ -66,10 +66,10 @@ def _seeds(rows: list[dict[str, Any]], seeds: dict[str, dict[str, int]]) -> list
     return [
         "## Seeds on the originals",
         "",
-        f"Each of {len(tallies)} originals was checked with {least} seeds or more ({runs} runs): a new point, "
-        "new directions, cotangents, rows and hard-point coordinates each time, through finite differences, "
-        "linearity, dot products, `vmap`, `scan` with `remat`, and where they apply rows and hard points (for "
-        "update rules: zero gradients, oddness, permutation).",
+        f"Each of {len(tallies)} originals was checked with {least} seeds or more ({runs} runs): a new "
+        "point, new directions, cotangents, rows and hard-point coordinates each time, through finite "
+        "differences, linearity, dot products, `vmap`, `scan` with `remat`, and where they apply rows and "
+        "hard points (for update rules: zero gradients, oddness, permutation).",
         "",
         f"False alarms: **{failed}** of {runs}. Inconclusive: {unsure} of {runs}.",
         "",

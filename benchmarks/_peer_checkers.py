@@ -54,7 +54,7 @@ def _check_grads(function: Any, arguments: Any) -> None:
 
 
 def _chex(function: Any, arguments: Any) -> None:
-    """Its tolerance is ``0.01 * f_args[0].size``, which a dict does not have: leaves are handed over one by one."""
+    """Its tolerance is ``0.01 * f_args[0].size``, which a dict does not have: it is given leaves."""
     import chex
 
     leaves, structure = jax.tree.flatten(arguments)

@@ -151,5 +151,5 @@ def check_strict(program: Program) -> list[Verdict]:
         except (TypeError, ValueError) as error:
             if "promotion" not in str(error):
                 raise
-            return [failed(name, str(error).splitlines()[0])]
+            return [failed(name, str(error).splitlines()[0].split(". For more information")[0])]
     return [passed(name)]
