@@ -40,9 +40,9 @@ class AdafactorState(NamedTuple):
 
 def adafactor(
     learning_rate: _hyper.ScalarOrSchedule | None = None,
-    min_dim_size_to_factor: int = 128,
+    min_dim_size_to_factor: int | None = None,
     decay_rate: _hyper.ScalarLike = 0.8,
-    decay_offset: int = 0,
+    decay_offset: int | None = None,
     multiply_by_parameter_scale: bool = True,
     clipping_threshold: _hyper.ScalarLike | None = 1.0,
     momentum: _hyper.ScalarLike | None = None,
@@ -55,9 +55,9 @@ def adafactor(
 
     Args:
       learning_rate: a float, a schedule (a callable of the step), a traced value, or ``None`` for one.
-      min_dim_size_to_factor: the length that both axes of a factored leaf have at least.
+      min_dim_size_to_factor: the length that both axes of a factored leaf have at least; ``None`` for 128.
       decay_rate: the exponent of the step in the decay of the second moment, above zero.
-      decay_offset: the step from which that decay is counted.
+      decay_offset: the step from which that decay is counted; ``None`` for 0.
       multiply_by_parameter_scale: multiply the step by the root mean square of the leaf.
       clipping_threshold: the largest root mean square of a step, above zero, or ``None``.
       momentum: decay of a mean of steps, in ``[0, 1)``, or ``None`` for the steps themselves.
@@ -80,9 +80,10 @@ def adafactor(
       Array([-2.,  2.], dtype=float32)
     """
     rate = _hyper.rate("adafactor", 1.0 if learning_rate is None else learning_rate)
-    shortest = _hyper.count("adafactor", "min_dim_size_to_factor", min_dim_size_to_factor, 1)
+    shortest = 128 if min_dim_size_to_factor is None else min_dim_size_to_factor
+    shortest = _hyper.count("adafactor", "min_dim_size_to_factor", shortest, 1)
     exponent = _hyper.positive("adafactor", "decay_rate", decay_rate)
-    offset = _hyper.count("adafactor", "decay_offset", decay_offset, 0)
+    offset = 0 if decay_offset is None else _hyper.count("adafactor", "decay_offset", decay_offset, 0)
     limit = None
     if clipping_threshold is not None:
         limit = _hyper.positive("adafactor", "clipping_threshold", clipping_threshold)

@@ -7,6 +7,7 @@ the parameters.
 
 import difflib
 import math
+import operator
 from collections.abc import Callable, Iterable
 
 import jax
@@ -79,11 +80,17 @@ def positive(rule: str, name: str, value: ScalarLike) -> Scalar:
 
 def count(rule: str, name: str, value: int, at_least: int) -> int:
     """Check a static count, such as a number of iterations."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"{rule}: {name} decides shapes or loops and cannot be traced; "
+            "with optax.inject_hyperparams, name it in static_args"
+        )
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{rule}: {name} must be an integer, got {value!r}")
-    if value < at_least:
-        raise ValueError(f"{rule}: {name} must be at least {at_least}, got {value}")
-    return int(value)
+    number = operator.index(value)
+    if number < at_least:
+        raise ValueError(f"{rule}: {name} must be at least {at_least}, got {number}")
+    return number
 
 
 def rate(rule: str, value: ScalarOrSchedule, name: str = "learning_rate") -> Scalar | Schedule:

@@ -34,7 +34,7 @@ class MuonState(NamedTuple):
 def muon(
     learning_rate: _hyper.ScalarOrSchedule,
     ns_coeffs: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
-    ns_steps: int = 5,
+    ns_steps: int | None = None,
     beta: _hyper.ScalarLike = 0.95,
     eps: _hyper.ScalarLike = 1e-8,
     weight_decay: _hyper.ScalarOrSchedule = 0.0,
@@ -55,7 +55,7 @@ def muon(
     Args:
       learning_rate: a float, a schedule (a callable of the step), or a traced value.
       ns_coeffs: ``a``, ``b`` and ``c`` of the iteration.
-      ns_steps: the number of iterations, one or more.
+      ns_steps: the number of iterations, one or more; ``None`` for 5.
       beta: decay of the mean gradient of a matrix, in ``[0, 1)``.
       eps: added to the norm of a matrix and to the root of the other leaves.
       weight_decay: the share of a matrix that a step at rate one takes away; a float, a schedule or a traced
@@ -90,7 +90,7 @@ def muon(
     coefficients = tuple(_hyper.scalar("muon", "ns_coeffs", c) for c in ns_coeffs)
     if len(coefficients) != 3:
         raise ValueError(f"muon: ns_coeffs must be three numbers, got {len(coefficients)}")
-    steps = _hyper.count("muon", "ns_steps", ns_steps, 1)
+    steps = 5 if ns_steps is None else _hyper.count("muon", "ns_steps", ns_steps, 1)
     beta, eps = _hyper.fraction("muon", "beta", beta), _hyper.non_negative("muon", "eps", eps)
     decay = _hyper.rate("muon", weight_decay, "weight_decay")
     b1, b2 = _hyper.fraction("muon", "adam_b1", adam_b1), _hyper.fraction("muon", "adam_b2", adam_b2)
@@ -100,7 +100,9 @@ def muon(
 
     def init(params: optax.Params) -> MuonState:
         mu = _leaves.zeros("muon", params)
-        return MuonState(_leaves.zero_step(), mu, jax.tree.map(lambda m: None if m.ndim == 2 else m, mu))
+        # Zeros of their own: a donated buffer may not appear twice.
+        nu = jax.tree.map(lambda m: None if m.ndim == 2 else jnp.zeros_like(m), mu)
+        return MuonState(_leaves.zero_step(), mu, nu)
 
     def update(
         updates: optax.Updates, state: MuonState, params: optax.Params | None = None

@@ -75,6 +75,8 @@ def test_every_hyper_parameter_can_be_injected() -> None:
         ("nadam", {"form": "torch"}),
         ("radam", {}),
         ("rmsprop", {"momentum": 0.9}),
+        ("adafactor", {}),
+        ("muon", {}),
     ):
         plain = getattr(optim, rule)(0.1, **options)
         injected = optax.inject_hyperparams(getattr(optim, rule))(learning_rate=0.1, **options)

@@ -5,6 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxnn import optim
@@ -132,6 +133,12 @@ def test_wrappers() -> None:
         rule.update(jnp.ones(1), rule.init(jnp.ones(1)), weight=-1.0)
     with pytest.raises(ValueError, match=r"accumulate: .*the state"):
         rule.update({"a": jnp.ones(1)}, rule.init({"b": jnp.ones(1)}))
+
+
+def test_what_decides_a_shape_cannot_be_traced() -> None:
+    rule = optax.inject_hyperparams(optim.muon)(learning_rate=0.1, ns_steps=3)
+    with pytest.raises(TypeError, match=r"muon: ns_steps decides shapes or loops .*static_args"):
+        jax.jit(rule.update)(PARAMS, rule.init(PARAMS), PARAMS)
 
 
 def test_a_traced_rate_passes() -> None:

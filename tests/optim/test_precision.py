@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from jaxnn import optim
 from tests.optim.cases import CASES, Case, tree
 
 BOUNDS = {"float16": 4e-3, "bfloat16": 3e-2}
@@ -77,17 +78,15 @@ def test_gradients_of_another_precision_give_updates_of_the_parameters(index: in
     assert updates["kernel"].dtype == jnp.float32
 
 
-def test_donated_buffers_are_used() -> None:
-    case = next(case for case in CASES if case.rule == "adam")
-    rule, params = case.make(0.1), {"kernel": jnp.ones((64, 64))}
+@pytest.mark.parametrize("name", ["adam", "muon", "adafactor"])
+def test_donated_buffers_are_used(name: str) -> None:
+    rule, params = getattr(optim, name)(0.1), {"kernel": jnp.ones((8, 8)), "bias": jnp.ones(8)}
 
     def step(params, state, gradients):
         updates, state = rule.update(gradients, state, params)
         return optax.apply_updates(params, updates), state
 
     state = rule.init(params)
-    kept = jax.tree.leaves((params, state.mu, state.nu))
-    jax.jit(step, donate_argnums=(0, 1))(
-        params, state, {"kernel": jnp.ones((64, 64))}
-    )  # a warning is an error
+    kept, gradients = jax.tree.leaves((params, state)), jax.tree.map(jnp.ones_like, params)
+    jax.jit(step, donate_argnums=(0, 1))(params, state, gradients)  # a warning is an error
     assert all(buffer.is_deleted() for buffer in kept)
