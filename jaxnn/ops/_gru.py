@@ -95,8 +95,7 @@ def _plain(
     p: jax.Array, kernel: jax.Array, bias: Any, h: jax.Array, mask: Any, scale: Any, form: str, reverse: bool
 ) -> tuple[jax.Array, jax.Array]:
     def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
-        h, _ = FORMS[form].step(p, kernel, bias, carry[0], scale)
-        return (h,), None
+        return (FORMS[form].step(p, kernel, bias, carry[0], scale),), None
 
     (last,), (ys, _) = masked_scan(step, (h,), p, mask, reverse)
     return last, ys
@@ -106,28 +105,30 @@ def _plain(
 def _deferred(
     p: jax.Array, kernel: jax.Array, bias: Any, h: jax.Array, mask: Any, scale: Any, form: str, reverse: bool
 ) -> tuple[jax.Array, jax.Array]:
-    return _plain(p, kernel, bias, h, mask, scale, form, reverse)
+    def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
+        h, _ = FORMS[form].fast_step(p, kernel, bias, carry[0], scale)
+        return (h,), None
+
+    (last,), (ys, _) = masked_scan(step, (h,), p, mask, reverse)
+    return last, ys
 
 
 def _tangent(form: str, reverse: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
     p, kernel, bias, h, mask, scale = primals
-    dh = tangents[3]
 
-    def step(carry: Any, p: jax.Array) -> tuple[Any, jax.Array]:
-        h, gates = FORMS[form].step(p, kernel, bias, carry[0], scale)
-        return (h,), jnp.concatenate(gates, -1)
+    def step(carry: Any, p: jax.Array) -> tuple[Any, Any]:
+        h, slopes = FORMS[form].fast_step(p, kernel, bias, carry[0], scale)
+        return (h,), slopes
 
-    (last,), (hs, gates) = masked_scan(step, (h,), p, mask, reverse)
-    before = previous(hs, h, reverse)
-    e = FORMS[form].perturbation(before, gates, primals, tangents)
+    (last,), (hs, slopes) = masked_scan(step, (h,), p, mask, reverse)
+    e = FORMS[form].perturbation(previous(hs, h, reverse), slopes, primals, tangents)
+    mirrored = kernel.T
 
     def along(carry: Any, x: Any) -> tuple[Any, None]:
-        e, gates, before = x
-        return (FORMS[form].along(carry[0], e, gates, before, kernel, scale),), None
+        # Mirrored twice, so that the transpose of its products reads the kernel in standard layout.
+        return (FORMS[form].along(carry[0], *x, mirrored.T, scale),), None
 
-    (dlast,), (dys, _) = masked_scan(
-        along, (instantiate(dh),), (e, gates, before), mask, reverse, linear=True
-    )
+    (dlast,), (dys, _) = masked_scan(along, (instantiate(tangents[3]),), (e, slopes), mask, reverse)
     return (last, hs), (dlast, dys)
 
 

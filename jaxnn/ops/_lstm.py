@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from jaxnn.ops._dispatch import recurrent_formulation
@@ -21,6 +22,7 @@ from jaxnn.ops._recurrent import (
     product,
     project,
     scaled,
+    squash,
 )
 
 
@@ -92,12 +94,20 @@ def lstm(
     return last, jnp.moveaxis(ys, 0, -2)
 
 
-def lstm_step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
-    """``z`` ``[..., 4 * features]`` to the new ``h``, the new ``c`` and the activated gates."""
+def _step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``z`` ``[..., 4 * features]`` to the new ``h`` and the new ``c``."""
     i, f, g, o = jnp.split(z, 4, -1)
-    i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def _fast_step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
+    """The new ``h``, the new ``c``, the four gates and ``tanh(c)``."""
+    scale = np.repeat([0.5, 0.5, 1.0, 0.5], c.shape[-1])
+    i, f, g, o = jnp.split(squash(z, scale), 4, -1)
     c = f * c + i * g
-    return o * jnp.tanh(c), c, (i, f, g, o)
+    t = jnp.tanh(c)
+    return o * t, c, (i, f, g, o, t)
 
 
 def _plain(
@@ -105,8 +115,7 @@ def _plain(
 ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
     def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
         h, c = carry
-        h, c, _ = lstm_step(p + product(scaled(h, scale), kernel), c)
-        return (h, c), None
+        return _step(p + product(scaled(h, scale), kernel), c), None
 
     last, (ys, _) = masked_scan(step, (h, c), p, mask, reverse)
     return last, ys
@@ -116,19 +125,27 @@ def _plain(
 def _deferred(
     p: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, mask: Any, scale: Any, reverse: bool
 ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-    return _plain(p, kernel, h, c, mask, scale, reverse)
+    def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
+        h, c = carry
+        h, c, _ = _fast_step(p + product(scaled(h, scale), kernel), c)
+        return (h, c), None
+
+    last, (ys, _) = masked_scan(step, (h, c), p, mask, reverse)
+    return last, ys
 
 
 def _tangent(reverse: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
     p, kernel, h, c, mask, scale = primals
     dp, dkernel, dh, dc, _, dscale = tangents
 
-    def step(carry: Any, p: jax.Array) -> tuple[Any, jax.Array]:
-        h, c = carry
-        h, c, gates = lstm_step(p + product(scaled(h, scale), kernel), c)
-        return (h, c), jnp.concatenate(gates, -1)
+    def step(carry: Any, p: jax.Array) -> tuple[Any, Any]:
+        h, before = carry
+        h, c, (i, f, g, o, t) = _fast_step(p + product(scaled(h, scale), kernel), before)
+        # How c and h move with each gate's z: all that the derivative needs, and no more than the gates take.
+        gates = [i * (1 - i) * g, f * (1 - f) * before, i * (1 - g * g), o * (1 - o) * t]
+        return (h, c), (jnp.concatenate(gates, -1), f, o * (1 - t * t))
 
-    last, ((hs, cs), gates) = masked_scan(step, (h, c), p, mask, reverse, emit=lambda carry: carry)
+    last, (hs, slopes) = masked_scan(step, (h, c), p, mask, reverse)
     parts = along_product(previous(hs, h, reverse), dkernel, kernel, scale, dscale)
     if not isinstance(dp, SymbolicZero):
         parts.append(dp)
@@ -136,18 +153,14 @@ def _tangent(reverse: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
     mirrored = kernel.T
 
     def along(carry: Any, x: Any) -> tuple[Any, None]:
-        (dh, dc), (e, gates, c, before) = carry, x
-        i, f, g, o = jnp.split(gates, 4, -1)
+        (dh, dc), (e, (gates, f, slope)) = carry, x
         # Mirrored twice, so that the transpose of this product reads its kernel in standard layout.
-        di, df, dg, do = jnp.split(e + product(scaled(dh, scale), mirrored.T), 4, -1)
-        t = jnp.tanh(c)
-        dc = f * dc + (i * (1 - i) * g) * di + (f * (1 - f) * before) * df + (i * (1 - g * g)) * dg
-        dh = (o * (1 - t * t)) * dc + (o * (1 - o) * t) * do
-        return (dh, dc), None
+        di, df, dg, do = jnp.split(gates * (e + product(scaled(dh, scale), mirrored.T)), 4, -1)
+        dc = f * dc + di + df + dg
+        return (slope * dc + do, dc), None
 
-    xs = (e, gates, cs, previous(cs, c, reverse))
     carry = (instantiate(dh), instantiate(dc))
-    dlast, (dys, _) = masked_scan(along, carry, xs, mask, reverse, linear=True)
+    dlast, (dys, _) = masked_scan(along, carry, (e, slopes), mask, reverse)
     return (last, hs), (dlast, dys)
 
 

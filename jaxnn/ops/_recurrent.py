@@ -10,11 +10,11 @@ derivatives of any order.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -53,7 +53,6 @@ def masked_scan(
     mask: jax.Array | None,
     reverse: bool,
     emit: Callable[[Any], Any] = lambda carry: carry[0],
-    linear: bool = False,
 ) -> tuple[Any, tuple[Any, Any]]:
     """Scan over time; where the mask is false the carry stays, and its output repeats.
 
@@ -64,8 +63,6 @@ def masked_scan(
       mask: ``[time, ..., 1]``.
       reverse: whether to go from the last step to the first.
       emit: which part of the new carry is an output.
-      linear: the step is linear in the carry; its coefficients are computed again in the backward pass, which
-        is cheaper than storing them.
 
     Returns:
       The last carry, and the stacked ``(emit(carry), extra)``.
@@ -80,9 +77,18 @@ def masked_scan(
             )
         return new, (emit(new), extra)
 
-    if linear:
-        body = partial(jax.checkpoint, prevent_cse=False)(body)
     return lax.scan(body, carry, (xs, mask), reverse=reverse)
+
+
+def squash(z: jax.Array, scale: np.ndarray) -> jax.Array:
+    """Sigmoid where ``scale`` is 1/2 and tanh where it is 1, for all gates at once.
+
+    ``sigmoid(z) = tanh(z / 2) / 2 + 1 / 2``, so one function makes them all, in one pass over the array.
+    XLA's CPU backend computes gates that are taken apart first once for each of their uses, which doubles the
+    time of a step; the barrier keeps it from doing so here.
+    """
+    factor = jnp.broadcast_to(jnp.asarray(scale, z.dtype), z.shape)
+    return lax.optimization_barrier(jnp.tanh(z * factor) * factor + (1 - factor))
 
 
 def previous(ys: jax.Array, first: jax.Array, reverse: bool) -> jax.Array:

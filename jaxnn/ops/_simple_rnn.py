@@ -125,19 +125,22 @@ def _tangent(
 
     def step(carry: Any, p: jax.Array) -> tuple[Any, jax.Array]:
         z = p + product(scaled(carry[0], scale), kernel)
-        return (activation(z),), z
+        y, slope = jax.jvp(activation, (z,), (jnp.ones_like(z),))
+        return (y,), slope
 
-    (last,), (hs, zs) = masked_scan(step, (h,), p, mask, reverse)
+    (last,), (hs, slopes) = masked_scan(step, (h,), p, mask, reverse)
     parts = along_product(previous(hs, h, reverse), dkernel, kernel, scale, dscale)
     if not isinstance(dp, SymbolicZero):
         parts.append(dp)
     e = sum(parts[1:], parts[0]) if parts else jnp.zeros_like(p)
 
-    def along(carry: Any, x: Any) -> tuple[Any, None]:
-        e, z = x
-        return (jax.jvp(activation, (z,), (e + product(scaled(carry[0], scale), kernel),))[1],), None
+    mirrored = kernel.T  # and back in the loop, so that the transpose reads it in standard layout
 
-    (dlast,), (dys, _) = masked_scan(along, (instantiate(dh),), (e, zs), mask, reverse, linear=True)
+    def along(carry: Any, x: Any) -> tuple[Any, None]:
+        e, slope = x
+        return (slope * (e + product(scaled(carry[0], scale), mirrored.T)),), None
+
+    (dlast,), (dys, _) = masked_scan(along, (instantiate(dh),), (e, slopes), mask, reverse)
     return (last, hs), (dlast, dys)
 
 
