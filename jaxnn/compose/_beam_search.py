@@ -95,8 +95,8 @@ def beam_search(
     found, mask = jax.vmap(lambda t: continuation(t, lengths, steps, end), 1, 1)(tokens)
     length = jnp.sum(mask, axis=-1, dtype=jnp.float32)
     best = jnp.argmax(score / length**length_penalty, axis=1)[:, None]
-    chosen = (jnp.take_along_axis(a, best[:, :, None], axis=1)[:, 0] for a in (found, mask))
-    return *chosen, jnp.take_along_axis(score, best, axis=1)[:, 0]
+    tokens, mask = (jnp.take_along_axis(a, best[:, :, None], axis=1)[:, 0] for a in (found, mask))
+    return tokens, mask, jnp.take_along_axis(score, best, axis=1)[:, 0]
 
 
 def _batch_axes(start: Callable[..., PyTree], first: tuple[Any, PyTree]) -> PyTree:

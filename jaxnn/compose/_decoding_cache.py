@@ -48,15 +48,6 @@ def refuse_state(layer: Layer, state: State) -> None:
         )
 
 
-def _stacked(plan: Plan) -> bool:
-    """Whether the trees of the only child are this plan's own, with a leading axis of copies (``repeat``)."""
-    if len(plan.children) != 1:
-        return False
-    key = jax.eval_shape(jax.random.key, 0)
-    own, child = (jax.eval_shape(p.build, key)[0] for p in (plan, plan.children[0][1]))
-    return plan.copies > 1 or (bool(own) and jax.tree.structure(own) == jax.tree.structure(child))
-
-
 def _probe(plan: Plan, longer: Plan, copies: tuple[int, ...], path: str) -> State:
     """A state that asks every layer with a cache what it is called with; other layers are checked."""
     if isinstance(plan.layer, CachedLayer):
@@ -65,7 +56,7 @@ def _probe(plan: Plan, longer: Plan, copies: tuple[int, ...], path: str) -> Stat
         _check_position_alone(plan, longer, path)
         return {}
     pairs = zip(plan.children, longer.children, strict=True)
-    if _stacked(plan):
+    if plan.copies is not None:
         (name, child), (_, other) = next(pairs)
         return _probe(child, other, (*copies, plan.copies), f"{path}.{name}")
     found = {name: _probe(child, other, copies, f"{path}.{name}") for (name, child), (_, other) in pairs}
@@ -82,7 +73,7 @@ def _build(
             return {}
         cache = plan.layer.cache(params, x, length)
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*copies, *leaf.shape)), cache)
-    if plan.children and _stacked(plan):
+    if plan.copies is not None:
         name, child = plan.children[0]
         return _build(child, params, calls, (*copies, plan.copies), length, f"{path}.{name}")
     found = {

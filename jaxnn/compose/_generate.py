@@ -19,6 +19,7 @@ from jaxnn.core import (
     PyTree,
     check_key,
     describe,
+    is_traced,
     non_negative,
     positive_int,
     require_key,
@@ -84,9 +85,7 @@ def generate(
     tokens, lengths = _read_prompt(prompt)
     steps = positive_int("generate", "steps", steps)
     beams = positive_int("generate", "beams", beams)
-    sampled = (
-        isinstance(temperature, jax.core.Tracer) or non_negative("generate", "temperature", temperature) > 0
-    )
+    sampled = is_traced(temperature) or non_negative("generate", "temperature", temperature) > 0
     _check_options(sampled, top_k, top_p, beams, key)
     if not isinstance(cell, Cell):
         raise TypeError(
@@ -218,7 +217,7 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
         return value, jnp.full(value.shape[0], value.shape[1], jnp.int32)
     if prompt.mask.shape != value.shape:
         raise ValueError(f"generate: the mask of the prompt must be [batch, length], got {describe(prompt)}")
-    if not isinstance(prompt.mask, jax.core.Tracer):
+    if not is_traced(prompt.mask):
         mask = np.asarray(prompt.mask)
         if not mask[:, 0].all() or (mask[:, 1:] & ~mask[:, :-1]).any():
             raise ValueError(
@@ -247,7 +246,7 @@ def _check_options(sampled: bool, top_k: Any, top_p: Any, beams: int, key: Any) 
             check_key("generate", key)
     if top_k is not None:
         positive_int("generate", "top_k", top_k)
-    if top_p is not None and not isinstance(top_p, jax.core.Tracer):
+    if top_p is not None and not is_traced(top_p):
         non_negative("generate", "top_p", top_p, positive=True)
         if top_p > 1:
             raise ValueError(f"generate: top_p is a probability in (0, 1], got {top_p}")

@@ -52,8 +52,7 @@ def transformer_block(
     """Self attention, attention to a memory if ``cross``, and a perceptron: ``[..., time, features]`` stays.
 
     What goes in comes out, so that blocks follow each other and ``nn.repeat(nn.transformer_block(8), 12)``
-    compiles one
-    body: ``x`` gives ``y``, ``(x, memory)`` gives ``(y, memory)``, ``(x, memory, mask)`` gives
+    compiles one body: ``x`` gives ``y``, ``(x, memory)`` gives ``(y, memory)``, ``(x, memory, mask)`` gives
     ``(y, memory, mask)``. The mask says which positions of the memory (without ``cross``, of ``x``, with
     ``None`` for the memory) each position of ``x`` may see, as in ``nn.attention``. ``x`` and ``memory`` may
     be ``Masked``. Put ``nn.layer_norm()`` after the last pre-norm block.
@@ -152,13 +151,13 @@ def transformer_block(
 
 
 def _features(x: PyTree, cross: bool) -> int:
-    parts = x if isinstance(x, tuple) else (x,)
+    parts: list[Any] = list(x) if isinstance(x, tuple) else [x]
     if cross and (len(parts) < 2 or parts[1] is None):
         raise ValueError(
             f"transformer_block: cross=True expects (x, memory), got {describe(x)}; pass what the encoder "
             "returned"
         )
-    if len(parts) > 3 or (not cross and len(parts) > 1 and parts[1] is not None):
+    if not 1 <= len(parts) <= 3 or (not cross and len(parts) > 1 and parts[1] is not None):
         expected = "(x, memory) or (x, memory, mask)" if cross else "x or (x, None, mask)"
         raise ValueError(
             f"transformer_block: expected {expected} with cross={cross}, got {describe(x)}; cross=True "
