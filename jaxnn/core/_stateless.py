@@ -140,10 +140,9 @@ def _by_position(name: str, function: Callable[[Any], Any], x: Masked) -> Any:
         alone = jax.vmap(alone)
     try:
         y = alone(value)
-        same = describe(y) == describe(whole)
     except (TypeError, ValueError, IndexError):
-        same = False
-    if not same:
+        y = None
+    if describe(y) != describe(whole):
         refuse_masked(f"{name} (which needs more than one position at a time)", x)
     return jax.tree.map(lambda leaf: jnp.where(spread_mask(x.mask, leaf.shape), leaf, 0), y)
 

@@ -20,6 +20,8 @@ _PATCH_BYTES = 4 << 20
 # Below so many multiplications, or on outputs of so few cells, XLA's own weight gradient is as fast.
 _FEW_PRODUCTS = 10_000_000
 _FEW_CELLS = 16
+_SOME_PRODUCTS = 35_000_000
+_SOME_CELLS = 512
 # Groups are merged into dense blocks of at most so many channels.
 _BLOCK_CHANNELS = 64
 # Windows of up to so many cells are taken apart into slices.
@@ -61,7 +63,11 @@ def conv_transpose_formulation(formulation: str | None, x: jax.Array) -> str:
 def extra_rows(x: jax.Array, kernel: jax.Array, window: Window) -> int:
     """How many rows to add to the first spatial axis so that the output is the taller one; 0 for none."""
     channels, features = kernel.shape[-2:]
-    if window.rank != 2 or max(window.strides) > 1 or channels == 1 or max(channels, features) <= 16:
+    if window.rank != 2 or max(window.strides + window.dilation) > 1:
+        return 0
+    if channels == 1 or max(channels, features) <= 16:
+        return 0
+    if any(low or high for low, high in window.padding) and channels > 16 and channels % 16:
         return 0
     rows = window.output(x.shape[1:-1])[0]
     extra = x.shape[1] + 1 - rows
@@ -71,7 +77,9 @@ def extra_rows(x: jax.Array, kernel: jax.Array, window: Window) -> int:
 def kernel_gradient(x: jax.Array, kernel: jax.Array, window: Window) -> str:
     """``"patches"`` or ``"lax"``."""
     cells = prod(window.output(x.shape[1:-1]))
-    small = x.shape[0] * cells * kernel.size < _FEW_PRODUCTS or cells <= _FEW_CELLS
+    products = x.shape[0] * cells * kernel.size
+    small = products < _FEW_PRODUCTS or cells <= _FEW_CELLS
+    small = small or (products < _SOME_PRODUCTS and cells < _SOME_CELLS)
     return "lax" if small and prod(window.size) > 1 else "patches"
 
 

@@ -139,7 +139,7 @@ def _checked_order(order: Any, n: int) -> Any:
 
 @jax.jit(static_argnums=1)
 def epoch_order(train_state: TrainState, n: int, done: Any = 0) -> Any:
-    """Return the shuffled order of ``n`` examples of an epoch of which ``done`` steps are made: int32 ``[n]``.
+    """Return the shuffled order of ``n`` examples of an epoch with ``done`` steps made: int32 ``[n]``.
 
     It belongs to the run's key and the step at which the epoch began.
 

@@ -1,5 +1,6 @@
 """A thin loop around the compiled epoch: everything that needs the host, and nothing else."""
 
+import functools
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -226,18 +227,17 @@ def _rehearse(
     objective: Objective, current: TrainState, sample: Any, validation: Any, policy: Policy | None
 ) -> None:
     """Find what would fail after the first epoch before it: evaluation by shapes, and the monitored name."""
-    parts = [("", sample)]
+
+    def recorded(part: Any) -> list[str]:
+        run = functools.partial(sums, objective)
+        return list(jax.eval_shape(run, current.params, current.state, part))
+
+    names = recorded(sample)
     if validation is not None:
-        parts.append(("val_", None if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)))
-    names: dict[str, float] = {}
-    for prefix, part in parts:
-        if part is not None or not names:
-            spec = jax.eval_shape(
-                lambda p, s, b: sums(objective, p, s, b), current.params, current.state, part
-            )
-        names.update({f"{prefix}{name}": 0.0 for name in spec})
+        part = sample if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)
+        names = [*names, *(f"val_{name}" for name in recorded(part))]
     if policy is not None:
-        policy.update(policy.init, {"epoch": 1, **names})
+        policy.update(policy.init, {"epoch": 1, **dict.fromkeys(names, 0.0)})
 
 
 def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any) -> tuple[Any, Any]:

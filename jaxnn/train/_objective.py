@@ -143,14 +143,12 @@ def _sums(name: str, found: Any) -> Any:
 
 
 def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
+    named: dict[str, Any]
     if isinstance(metrics, Mapping):
         named = dict(metrics)
     else:
         listed = [metrics] if callable(metrics) or isinstance(metrics, str) else list(metrics)
-        names = [
-            metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
-            for metric in listed
-        ]
+        names = [getattr(metric, "__name__", str(metric)) for metric in listed]
         if len(set(names)) < len(names):
             raise ValueError(
                 f"supervised: two metrics share a name in {names}; pass a mapping of names of your own"
