@@ -67,11 +67,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_table", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="seeds on each original")
     parser.add_argument("--only", default="", help="mutants whose name contains this; nothing is written")
+    parser.add_argument(
+        "--page", action="store_true", help="write the page from earlier results, measure nothing"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     options = parser.parse_args(argv)
     jax.config.update("jax_legacy_prng_key", "error")
     results = _load(options.fresh or bool(options.only))
     chosen = [m for m in MUTANTS if options.only in m.name]
+    if options.page:
+        chosen, options.seeds = [m for m in chosen if m.name in results["mutants"]], 0
     for mutant in chosen:
         if mutant.name not in results["mutants"]:
             row = results["mutants"][mutant.name] = measure(mutant)

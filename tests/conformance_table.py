@@ -156,8 +156,12 @@ TABLE = [
     Entry("remat", lambda: nn.remat(nn.chain(nn.dense(4), jnp.tanh, nn.dropout(0.2))), f32(3, 4)),
     Entry("model", lambda: autoencoder, f32(3, 4)),
     Entry("model sharing a child", lambda: twice, f32(3, 4)),
-    Entry("attention", lambda: nn.attention(2), f32(3, 5, 4), ATTENTION | {"bad_inputs": [f32(3, 5, 3), f32(4)]}),
-    Entry("attention causal", lambda: nn.attention(4, 2, True, rotary=True, head_dim=2), f32(3, 5, 4), CAUSAL),
+    Entry(
+        "attention", lambda: nn.attention(2), f32(3, 5, 4), ATTENTION | {"bad_inputs": [f32(3, 5, 3), f32(4)]}
+    ),
+    Entry(
+        "attention causal", lambda: nn.attention(4, 2, True, rotary=True, head_dim=2), f32(3, 5, 4), CAUSAL
+    ),
     Entry("attention cross", lambda: nn.attention(2, use_bias=False), (f32(3, 4, 2), f32(3, 5, 2))),
     Entry("positional_embedding", lambda: nn.positional_embedding(), f32(3, 5, 4), {"mask": MASK}),
     Entry("sinusoidal", lambda: nn.positional_embedding(kind="sinusoidal"), f32(3, 5, 3), {"mask": MASK}),

@@ -80,6 +80,8 @@ def kernel_gradient(x: jax.Array, kernel: jax.Array, window: Window) -> str:
     products = x.shape[0] * cells * kernel.size
     small = products < _FEW_PRODUCTS or cells <= _FEW_CELLS
     small = small or (products < _SOME_PRODUCTS and cells < _SOME_CELLS)
+    # Strided slices of few channels are copied a number at a time.
+    small = small or (max(window.strides) > 1 and x.shape[-1] < 16)
     return "lax" if small and prod(window.size) > 1 else "patches"
 
 

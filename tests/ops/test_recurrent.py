@@ -21,7 +21,9 @@ CORES: dict[str, tuple[Callable[..., Any], int]] = {
     ),
     "simple_rnn": (lambda p, **options: ops.simple_rnn(p["x"], *p["w"], p["b"], p["h"], **options), 1),
     "simple_rnn softplus": (
-        lambda p, **options: ops.simple_rnn(p["x"], *p["w"], p["b"], p["h"], activation=jax.nn.softplus, **options),
+        lambda p, **options: ops.simple_rnn(
+            p["x"], *p["w"], p["b"], p["h"], activation=jax.nn.softplus, **options
+        ),
         1,
     ),
 }
@@ -59,7 +61,9 @@ def test_deferred_equals_autodiff_in_value_and_in_both_modes(name: str, reverse:
 
         def run(formulation: str) -> Any:
             def function(p: Any) -> Any:
-                return core(p, formulation=formulation, recurrent_scale=p["scale"] if masked else None, **options)
+                return core(
+                    p, formulation=formulation, recurrent_scale=p["scale"] if masked else None, **options
+                )
 
             def both(p: Any, dp: Any) -> Any:
                 forward = jax.jvp(function, (p,), (dp,))
@@ -118,16 +122,30 @@ def test_the_loop_backwards_adds_to_no_weight_gradient() -> None:
 
 
 ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
-    "rank": (lambda: ops.lstm(jnp.ones(3), jnp.ones((3, 8)), jnp.ones((2, 8))), r"lstm: x must be \[\.\.\., time, in\]"),
-    "kernel": (lambda: ops.lstm(jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6))), r"lstm: recurrent_kernel must"),
-    "inputs": (lambda: ops.gru(jnp.ones((4, 3)), jnp.ones((2, 6)), jnp.ones((2, 6))), r"gru: expected input_kernel of"),
+    "rank": (
+        lambda: ops.lstm(jnp.ones(3), jnp.ones((3, 8)), jnp.ones((2, 8))),
+        r"lstm: x must be \[\.\.\., time, in\]",
+    ),
+    "kernel": (
+        lambda: ops.lstm(jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6))),
+        r"lstm: recurrent_kernel must",
+    ),
+    "inputs": (
+        lambda: ops.gru(jnp.ones((4, 3)), jnp.ones((2, 6)), jnp.ones((2, 6))),
+        r"gru: expected input_kernel of",
+    ),
     "bias": (
         lambda: ops.gru(jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6)), jnp.ones(4)),
         r"gru: bias must have shape \(6,\), got \(4,\)",
     ),
-    "form": (lambda: ops.gru(jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6)), form="cudnn"), r"unknown form 'cudnn'"),
+    "form": (
+        lambda: ops.gru(jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6)), form="cudnn"),
+        r"unknown form 'cudnn'",
+    ),
     "recurrent bias": (
-        lambda: ops.gru(jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6)), None, jnp.ones(2), form="original"),
+        lambda: ops.gru(
+            jnp.ones((4, 3)), jnp.ones((3, 6)), jnp.ones((2, 6)), None, jnp.ones(2), form="original"
+        ),
         r"form='original' has no recurrent_bias",
     ),
     "mask": (
