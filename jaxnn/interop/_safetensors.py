@@ -5,6 +5,7 @@ https://github.com/huggingface/safetensors. Unlike the format's own NumPy writer
 atomically, writes non-contiguous and big-endian arrays correctly, and gives nested trees back.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,26 @@ def save_safetensors(
         try:
             # An empty metadata dict makes the library (0.8.0) write an unreadable header, None does not.
             save_file(arrays, temporary, dict(metadata) if metadata else None)
+            _sort_metadata(temporary)
         except SafetensorError as error:
             raise OSError(f"save_safetensors: {path}: {error}") from error
+
+
+def _sort_metadata(path: str | Path) -> None:
+    """Write the header's metadata in sorted order, so that equal trees make equal files.
+
+    The library writes it in the order of a hash map, which differs from call to call.
+    """
+    with Path(path).open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        if "__metadata__" not in header:
+            return
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:
+            file.seek(8)
+            file.write(text.ljust(size))
 
 
 def load_safetensors(path: str | Path) -> Tree:

@@ -22,6 +22,7 @@ _FEW_PRODUCTS = 10_000_000
 _FEW_CELLS = 16
 _SOME_PRODUCTS = 35_000_000
 _SOME_CELLS = 512
+_FEW_CHANNELS = 16
 # Groups are merged into dense blocks of at most so many channels.
 _BLOCK_CHANNELS = 64
 # Windows of up to so many cells are taken apart into slices.
@@ -81,7 +82,7 @@ def kernel_gradient(x: jax.Array, kernel: jax.Array, window: Window) -> str:
     small = products < _FEW_PRODUCTS or cells <= _FEW_CELLS
     small = small or (products < _SOME_PRODUCTS and cells < _SOME_CELLS)
     # Strided slices of few channels are copied a number at a time.
-    small = small or (max(window.strides) > 1 and x.shape[-1] < 16)
+    small = small or (max(window.strides) > 1 and x.shape[-1] < _FEW_CHANNELS)
     return "lax" if small and prod(window.size) > 1 else "patches"
 
 

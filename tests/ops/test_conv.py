@@ -44,6 +44,7 @@ def kernel_gradient(request, monkeypatch):
         monkeypatch.setattr(_dispatch, "_FEW_PRODUCTS", 0)
         monkeypatch.setattr(_dispatch, "_FEW_CELLS", 0)
         monkeypatch.setattr(_dispatch, "_SOME_CELLS", 0)
+        monkeypatch.setattr(_dispatch, "_FEW_CHANNELS", 0)
     if request.param == "chunks":
         monkeypatch.setattr(_dispatch, "_PATCH_BYTES", 1)
         monkeypatch.setattr(_dispatch, "_ROW_COLUMNS", 1)

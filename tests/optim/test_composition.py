@@ -1,6 +1,5 @@
 """Rules inside optax's wrappers, Flax's optimizer and an Equinox loop."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,6 +114,7 @@ def test_flax_nnx(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", ["adam", "adafactor"])
 def test_equinox(rule: str) -> None:
+    eqx = pytest.importorskip("equinox")
     model = eqx.nn.MLP(3, 1, 4, 1, key=jax.random.key(0))
     transform = getattr(optim, rule)(0.05)
     state, x = transform.init(eqx.filter(model, eqx.is_inexact_array)), jnp.ones((4, 3))
