@@ -26,7 +26,7 @@ def attention(
     The softmax is computed in float32 at least. A row whose keys are all masked gives 0 with gradient 0,
     whatever stands in ``v`` (``jax.nn.dot_product_attention`` and Flax give the mean of ``v`` there); keys
     that no query may see have no influence even if they are NaN. ``python -m benchmarks.attention`` compares
-    the formulations; all are plain automatic differentiation, so both modes and every order of derivative apply.
+    the formulations; all are plain automatic differentiation, in both modes and every order.
 
     Args:
       q: queries ``[..., queries, heads, head_dim]``, floating.
