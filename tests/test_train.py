@@ -65,6 +65,16 @@ def test_steps_of_an_epoch(n: int, batch_size: int, steps: int) -> None:
     assert record["loss"].weight == n
 
 
+@pytest.mark.parametrize("n", [1, 2, 1000, 65_536])
+def test_orders_are_stable_sorts_of_the_runs_random_words(n: int) -> None:
+    from jaxnn.core import fold_name
+
+    state = train.TrainState({}, {}, (), KEY, jnp.asarray(3, jnp.int32))
+    words = jax.random.bits(jax.random.fold_in(fold_name(KEY, "draw", "order"), 3), (n,), jnp.uint32)
+    np.testing.assert_array_equal(train.epoch_order(state, n), np.argsort(words, kind="stable"))
+    assert train.epoch_order(state, n).dtype == jnp.int32
+
+
 def test_every_example_is_trained_once_an_epoch() -> None:
     seen = train.Objective(
         init=lambda key, batch: ({"w": jnp.zeros(())}, {"count": jnp.zeros(N)}),

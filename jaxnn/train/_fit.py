@@ -73,7 +73,7 @@ def fit(
 ) -> Result:
     """Train for some epochs and return the parameters and the history.
 
-    The loop over steps is compiled once (``make_epoch``) and run in pieces of a quarter of a second,
+    The loop over steps is compiled once (``make_epoch``) and run in pieces of less than half a second,
     between which the host shows progress, hears Ctrl-C and stops at a loss that is not finite. However
     the pieces fall, a seed gives the same bits on one machine.
 

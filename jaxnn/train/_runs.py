@@ -18,7 +18,7 @@ from jaxnn.train._progress import Progress
 from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
 
-_CHUNK_SECONDS = 0.25
+_CHUNK_SECONDS = 0.4
 
 
 class Outcome(NamedTuple):

@@ -146,9 +146,12 @@ def empty_record(spec: Record) -> Record:
 
 
 def computed(record: Record) -> dict[str, Any]:
-    """Finish each mergeable sum: a float for a scalar, a NumPy array for the rest."""
-    finished = jax.device_get(
-        {name: sums.compute() if hasattr(sums, "compute") else sums for name, sums in record.items()}
-    )
+    """Finish each mergeable sum: a float for a scalar, a NumPy array for the rest; the loss comes first."""
+    finished = jax.device_get(_finished(record))
     names = ["loss", *(name for name in finished if name != "loss")]
     return {name: float(v) if (v := finished[name]).ndim == 0 else v for name in names}
+
+
+@jax.jit
+def _finished(record: Record) -> Record:
+    return {name: sums.compute() if hasattr(sums, "compute") else sums for name, sums in record.items()}
