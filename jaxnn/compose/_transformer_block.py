@@ -22,6 +22,7 @@ from jaxnn.core import (
     check_min_rank,
     common_dtype,
     describe,
+    filled,
     lift,
     non_negative,
     plan_layer,
@@ -29,7 +30,6 @@ from jaxnn.core import (
     probability,
 )
 from jaxnn.layers import attention, dense, dropout, layer_norm
-from jaxnn.layers._padding import clear_padding
 
 
 def transformer_block(
@@ -112,7 +112,7 @@ def transformer_block(
         parts_in = x if isinstance(x, tuple) else (x,)
         # Whatever stands in the padding must reach no gradient.
         h, mask = (
-            (clear_padding(parts_in[0]), parts_in[0].mask)
+            (filled(parts_in[0]), parts_in[0].mask)
             if isinstance(parts_in[0], Masked)
             else (parts_in[0], None)
         )

@@ -6,8 +6,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import Masked, check_floating, check_min_rank, describe, positive_int, refuse_masked
-from jaxnn.layers._padding import clear_padding, spread_mask
+from jaxnn.core import (
+    Masked,
+    check_floating,
+    check_min_rank,
+    describe,
+    filled,
+    positive_int,
+    refuse_masked,
+    spread_mask,
+)
 
 
 class Heads(NamedTuple):
@@ -128,7 +136,7 @@ def _clean(x: Any) -> tuple[Any, Any]:
         raise ValueError(f"attention: a mask of positions can't tell features apart, got {describe(x)}")
     if isinstance(value, jax.ShapeDtypeStruct):
         return value, mask
-    return clear_padding(x), spread_mask(mask, value.shape[:-1])
+    return filled(x), spread_mask(mask, value.shape[:-1])
 
 
 def full_mask(given: Inputs, heads: Heads, time: int, source: int) -> Any:

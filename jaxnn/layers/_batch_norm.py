@@ -25,9 +25,9 @@ from jaxnn.core import (
     is_traced,
     non_negative,
     refuse_masked,
+    spread_mask,
     wide_dtype,
 )
-from jaxnn.layers._padding import spread_mask
 from jaxnn.layers._statistics import centred, inverse_deviation, scaler
 
 

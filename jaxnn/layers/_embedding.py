@@ -6,10 +6,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, Masked, Params, check_params, common_dtype, describe, positive_int, stateless
+from jaxnn.core import (
+    Layer,
+    Masked,
+    Params,
+    check_params,
+    common_dtype,
+    describe,
+    filled,
+    positive_int,
+    stateless,
+)
 from jaxnn.layers._affine import Initializer, check_dtype
 from jaxnn.layers._ids import split_ids
-from jaxnn.layers._padding import clear_padding
 
 
 def unit_rows(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -108,7 +117,7 @@ def embedding(
         return rows if mask is None else Masked(rows, mask)
 
     def project(table: Any, x: Any) -> Any:
-        h = clear_padding(x) if isinstance(x, Masked) else x
+        h = filled(x) if isinstance(x, Masked) else x
         dtype = common_dtype(h.dtype, table.dtype)
         y = h.astype(dtype) @ table.astype(dtype).T
         return Masked(y, x.mask) if isinstance(x, Masked) else y

@@ -6,8 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, Masked, check_floating, describe, stateless, wide_dtype
-from jaxnn.layers._padding import spread_mask
+from jaxnn.core import Layer, Masked, check_floating, describe, spread_mask, stateless, wide_dtype
 
 Axes = tuple[int, ...] | None
 

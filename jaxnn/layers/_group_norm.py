@@ -14,11 +14,12 @@ from jaxnn.core import (
     check_floating,
     check_min_rank,
     describe,
+    filled,
     non_negative,
     positive_int,
+    spread_mask,
     stateless,
 )
-from jaxnn.layers._padding import clear_padding, spread_mask
 from jaxnn.layers._statistics import centred, inverse_deviation, scaler, widened
 
 
@@ -126,7 +127,7 @@ def _group_norm(
     def apply(params: Any, x: Any) -> Any:
         if isinstance(x, Masked):
             check(x.value)
-            y = normalise(params, clear_padding(x), spread_mask(x.mask, x.value.shape))
+            y = normalise(params, filled(x), spread_mask(x.mask, x.value.shape))
             return Masked(y, x.mask)
         check(x)
         return normalise(params, x, None)

@@ -7,8 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, non_negative
-from jaxnn.layers._padding import pointwise
+from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, stateless
 from jaxnn.layers._statistics import centred, inverse_deviation, scaler, widened
 
 
@@ -60,4 +59,4 @@ def layer_norm(
         z, _, var = centred(widened(x), (x.ndim - 1,))
         return finish(params, z, inverse_deviation(var, epsilon), x)
 
-    return pointwise("layer_norm", init, apply)
+    return stateless("layer_norm", init, apply, masked="pointwise")

@@ -7,9 +7,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, check_params, common_dtype, describe
+from jaxnn.core import Layer, check_floating, check_min_rank, check_params, common_dtype, describe, stateless
 from jaxnn.layers._affine import check_dtype
-from jaxnn.layers._padding import pointwise
 
 
 def prelu(negative_slope: Any = 0.25, *, shared: bool = True, param_dtype: Any = jnp.float32) -> Layer:
@@ -62,4 +61,4 @@ def prelu(negative_slope: Any = 0.25, *, shared: bool = True, param_dtype: Any =
         x = x.astype(dtype)
         return jnp.where(x >= 0, x, jnp.broadcast_to(slope.astype(dtype), x.shape) * x)
 
-    return pointwise("prelu", init, apply)
+    return stateless("prelu", init, apply, masked="pointwise")

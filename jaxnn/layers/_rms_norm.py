@@ -7,8 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, non_negative
-from jaxnn.layers._padding import pointwise
+from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, stateless
 from jaxnn.layers._statistics import inverse_deviation, scaler, widened
 
 
@@ -53,4 +52,4 @@ def rms_norm(*, epsilon: Any = 1e-6, use_scale: bool = True, param_dtype: Any = 
         square = jnp.mean(jnp.square(z), -1, keepdims=True)
         return finish(params, z, inverse_deviation(square, epsilon), x)
 
-    return pointwise("rms_norm", init, apply)
+    return stateless("rms_norm", init, apply, masked="pointwise")
