@@ -4,6 +4,7 @@ Two 3 by 3 convolutions of 16 and 32 features, max pooling, dropout, a hidden la
 
 Run:     python -m experiments digits
 Expect:  test accuracy of at least 0.97 in a few seconds on two cores; docs/results.md has seeds and spread.
+Time:    about 4 s on two cores, 10 s with an empty cache of compiled programs
 """
 
 from dataclasses import dataclass

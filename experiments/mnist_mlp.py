@@ -8,6 +8,9 @@ courses do.
 
 Run:     python -m experiments mnist_mlp
 Expect:  test accuracy of at least 0.979; docs/results.md has seeds, spread and time.
+Time:    about 12 s on two cores
+Course:  Back-propagation - training a network on MNIST
+Course:  Multi-layer networks and optimisation - training a network on MNIST
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,26 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """What every training run can be told. All of it is recorded in the run's ``config.json``."""
+class ExperimentConfig:
+    """What every experiment can be told. All of it is recorded in the run's ``config.json``."""
+
+    seed: int = 0
+    """Seed of everything random."""
+    quick: bool = False
+    """A run on a small scale, to see that everything works."""
+
+    def __post_init__(self) -> None:
+        """Check every number.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        check_whole("seed", self.seed, least=0)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(ExperimentConfig):
+    """What every training run can be told."""
 
     seed: int = 0
     """Seed of the initial weights, the shuffling and the dropout."""
@@ -28,7 +46,7 @@ class TrainingConfig:
         Raises:
             ValueError: a number is out of its range.
         """
-        check_whole("seed", self.seed, least=0)
+        super().__post_init__()
         check_whole("epochs", self.epochs, least=1)
         check_whole("batch_size", self.batch_size, least=1)
         check_rate("ema", self.ema)

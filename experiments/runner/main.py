@@ -1,4 +1,4 @@
-"""``python -m experiments``: list, run, predict, results; and the exit codes.
+"""``python -m experiments``: list, run, predict, all, results; and the exit codes.
 
 0 success, 1 a run failed, 2 the command was not understood, 130 interrupted. An error is a line or two on the
 standard error stream; ``--debug`` adds the traceback.
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the end of the line for every error: told in a line, or raised on request
         if "--debug" in args:
             raise
-        print(f"error: {_in_short(error)}", file=sys.stderr)
+        print(f"error: {in_short(error)}", file=sys.stderr)
         return 1
 
 
@@ -48,6 +48,8 @@ def _dispatch(args: list[str]) -> int:
     try:
         if name == "predict":
             from experiments.runner.predict import command
+        elif name == "all":
+            from experiments.runner.run_all import command
         elif name == "results":
             from experiments.runner.results import command
         elif name.startswith("-"):
@@ -64,7 +66,7 @@ def _dispatch(args: list[str]) -> int:
         return int(stop.code or 0)
 
 
-def _in_short(error: Exception) -> str:
+def in_short(error: Exception) -> str:
     """The error as a line or two: its text, its notes, and where to find more when it may be a defect."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"

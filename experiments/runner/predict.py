@@ -61,7 +61,7 @@ def read_run(folder: RunFolder) -> tuple[Classifier, TrainingConfig]:
         raise UsageError(f"{folder.path}: no run folder (it has no config.json){_others(folder.path)}")
     recorded = folder.read_json("config.json")
     name = recorded.get("experiment")
-    if name not in catalogue.EXPERIMENTS:
+    if name not in catalogue.names():
         raise UsageError(f"{folder.path}: a run of {name!r}, which is no experiment of this version")
     experiment = catalogue.experiment(name)
     if not isinstance(experiment, Classifier):

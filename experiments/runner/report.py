@@ -1,6 +1,5 @@
 """``report.md``: how a run went, for a reader who was not there."""
 
-from dataclasses import asdict
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ from experiments.data.pictures import Pictures
 from experiments.runner.classifier import Classifier
 from experiments.runner.config import TrainingConfig
 from experiments.runner.run_folder import RunFolder
+from experiments.runner.usage import typed
 from jaxnn import train
 
 # Heading, picture, explanation.
@@ -72,7 +72,7 @@ def _page(
     outcome: dict[str, Any],
     pictures: list[Section],
 ) -> list[str]:
-    lines = [f"# {experiment.title}", "", f"`{_command(experiment, config)}`", ""]
+    lines = [f"# {experiment.title}", "", f"`{typed(experiment, config)}`", ""]
     if outcome["stopped"]:
         lines += [f"**Stopped: {outcome['stopped']}.**", ""]
     steady = float(np.median([record["seconds"] for record in records[1:] or records]))
@@ -102,17 +102,6 @@ def _page(
 def _number(value: float | None) -> str:
     """Four digits, or nothing for an epoch that was cut short before its test."""
     return "" if value is None else f"{value:.4f}"
-
-
-def _command(experiment: Classifier, config: TrainingConfig) -> str:
-    """The command that gives this run again: the options that differ from the defaults."""
-    words = ["python -m experiments", experiment.name]
-    defaults = asdict(experiment.config())
-    for name, value in asdict(config).items():
-        if value != defaults[name]:
-            option = f"--{name.replace('_', '-')}"
-            words.append(option if value is True else f"{option} {value}")
-    return " ".join(words)
 
 
 def _first_filters(params: dict[str, Any]) -> np.ndarray | None:

@@ -1,8 +1,8 @@
-"""``python -m experiments results``: train over several seeds and write the table that docs/results.md shows.
+"""``python -m experiments results``: train over several seeds and write docs/results.md.
 
-Every finished seed is a run folder (``runs/NAME/results-...``), so the command can be interrupted and
-called again: it trains only what is missing. Each saved ``params.safetensors`` is applied by plain NumPy to
-the test pictures, and an accuracy other than the run's own is an error.
+Every finished seed and experiment is a run folder (``runs/NAME/results-...``), so the command
+can be interrupted and called again: it runs only what is missing. Each saved ``params.safetensors`` of a
+classifier is applied by plain NumPy to the test pictures; an accuracy other than the run's own is an error.
 """
 
 import statistics
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.runner import catalogue
+from experiments.runner import catalogue, results_numbers
 from experiments.runner.classifier import Classifier
 from experiments.runner.command_line import parse
 from experiments.runner.config import TrainingConfig, check_whole
@@ -80,7 +80,7 @@ class Options:
     seeds: int = 5
     """Number of seeds, counted from 0."""
     only: str = ""
-    """Train this row only, such as mnist_mlp; the table still shows every row that has been trained."""
+    """Run this row or experiment only, such as mnist_mlp; the tables still show all that have been run."""
     runs: Path = Path("runs")
     """Folder that holds the run folders."""
     output: Path = Path("docs/results.md")
@@ -95,7 +95,7 @@ class Options:
 def command(args: Sequence[str]) -> int:
     """Train what is missing, verify everything with NumPy, write the table."""
     options = parse(Options, args, "results", __doc__ or "")
-    names = [row.name for row in ROWS]
+    names = [*(row.name for row in ROWS), *results_numbers.names()]
     if options.only and options.only not in names:
         raise UsageError(
             f"--only: no row {options.only!r}{suggestion(options.only, names) or f'; rows: {names}'}"
@@ -106,6 +106,11 @@ def command(args: Sequence[str]) -> int:
                 code = _train(row, seed, options.runs)
                 if code:
                     return code
+    for name in results_numbers.names():
+        if options.only in ("", name):
+            code = results_numbers.run(name, options.runs)
+            if code:
+                return code
     lines = [
         _line(row, [_finished(row, seed, options.runs) for seed in range(options.seeds)]) for row in ROWS
     ]
@@ -114,14 +119,21 @@ def command(args: Sequence[str]) -> int:
     ]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(options.output) as temporary:
-        temporary.write_text(_page(lines, folders), encoding="utf-8")
+        temporary.write_text(_page(lines, folders, results_numbers.tables(options.runs)), encoding="utf-8")
     print(f"table: {options.output}")
     return 0
 
 
 def configuration(row: Row, seed: int) -> TrainingConfig:
     """The configuration of one seed of one row."""
-    return replace(catalogue.experiment(row.experiment).config(), seed=seed, **row.options)
+    return replace(_classifier(row).config(), seed=seed, **row.options)
+
+
+def _classifier(row: Row) -> Classifier:
+    experiment = catalogue.experiment(row.experiment)
+    if not isinstance(experiment, Classifier):
+        raise TypeError(f"results: row {row.name} needs an experiment that classifies, got {row.experiment}")
+    return experiment
 
 
 def _finished(row: Row, seed: int, runs: Path) -> RunFolder | None:
@@ -176,7 +188,7 @@ def _line(row: Row, folders: Sequence[RunFolder | None]) -> str:
         return f"| {row.network} | | 0 | not trained | | | | {row.printed} | {row.printed_seconds} |"
     results = [folder.read_json("result.json") for folder in present]
     accuracies = [result["test_accuracy"] for result in results]
-    experiment = catalogue.experiment(row.experiment)
+    experiment = _classifier(row)
     by_numpy = [verify(experiment, folder) for folder in present]
     spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
     epochs = [record["seconds"] for folder in present for record in folder.read_metrics()[1:]]
@@ -194,7 +206,7 @@ def _line(row: Row, folders: Sequence[RunFolder | None]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _page(lines: list[str], folders: list[RunFolder]) -> str:
+def _page(lines: list[str], folders: list[RunFolder], tables: list[str]) -> str:
     machines = sorted({_machine(folder.read_json("config.json")) for folder in folders})
     head = (
         "network | epochs | seeds | test accuracy, mean | standard deviation (range) | by plain NumPy "
@@ -217,6 +229,7 @@ def _page(lines: list[str], folders: list[RunFolder]) -> str:
             "",
             *(f"Measured on {machine}." for machine in machines),
             "",
+            *tables,
         ]
     )
 

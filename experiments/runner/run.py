@@ -8,37 +8,72 @@ from typing import Any
 
 from experiments.runner.classifier import Classifier, effective
 from experiments.runner.command_line import parse
-from experiments.runner.config import RunOptions, TrainingConfig
+from experiments.runner.config import ExperimentConfig, RunOptions, TrainingConfig
 from experiments.runner.environment import enable_compilation_cache, environment
+from experiments.runner.experiment import Experiment
+from experiments.runner.page import Page
 from experiments.runner.run_folder import RunFolder
+from experiments.runner.usage import typed
 
 FAILED, INTERRUPTED = 1, 130
 
 
-def command(experiment: Classifier, args: Sequence[str]) -> int:
+def command(experiment: Classifier | Experiment, args: Sequence[str]) -> int:
     """``python -m experiments NAME [--option value ...]``."""
     fields = [("experiment", experiment.config), ("run", RunOptions)]
-    description = sys.modules[experiment.build.__module__].__doc__ or ""
+    description = sys.modules[f"experiments.{experiment.name}"].__doc__ or ""
     chosen: Any = parse(make_dataclass("Command", fields, frozen=True), args, experiment.name, description)
     folder = RunFolder.reserve(chosen.run.runs, experiment.name, chosen.run.name)
-    return carry_out(experiment, effective(chosen.experiment), folder)
+    return carry_out(experiment, chosen.experiment, folder)
 
 
 def carry_out(
-    experiment: Classifier, config: TrainingConfig, folder: RunFolder, progress: bool | None = None
+    experiment: Classifier | Experiment, config: Any, folder: RunFolder, progress: bool | None = None
 ) -> int:
-    """Train one configuration into one folder; the folder is made only once the data are at hand.
+    """Carry out one experiment with one configuration into one folder.
 
     Returns:
-        0; 1 when the loss was not finite; 130 when it was interrupted. In every case the folder holds the
-        history so far, the last weights and a report.
+        0; 1 when a loss was not finite; 130 when it was interrupted. In every case the folder holds what
+        there was so far, with a report.
     """
+    enable_compilation_cache()
+    if isinstance(experiment, Classifier):
+        return _classify(experiment, effective(config), folder, progress)
+    return _fill(experiment, config, folder)
+
+
+def _fill(experiment: Experiment, config: ExperimentConfig, folder: RunFolder) -> int:
+    """Let an experiment fill its page, and write the page however that ends."""
+    print(f"{experiment.name}: on {_device()}", flush=True)
+    folder.create({"experiment": experiment.name, "config": asdict(config), **environment()})
+    page = Page(folder, config.quick)
+    start, stopped = time.perf_counter(), "failed"
+    try:
+        experiment.run(config, page)
+        stopped = None
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    finally:
+        seconds = time.perf_counter() - start
+        remarks = [f"**Stopped: {stopped}.**"] if stopped else []
+        page.write(
+            experiment.title, typed(experiment, config), [*remarks, f"{seconds:.1f} s on {_device()}."]
+        )
+        folder.write_result({"stopped": stopped, "seconds": seconds, **page.result()})
+    page.tell()
+    print(f"run folder: {folder.path} (start with report.md)")
+    return INTERRUPTED if stopped else 0
+
+
+def _classify(
+    experiment: Classifier, config: TrainingConfig, folder: RunFolder, progress: bool | None
+) -> int:
+    """Train a classifier; its folder is made only once the data are at hand."""
     import jax
 
     from experiments.runner.report import write_report
     from jaxnn import inspect, train
 
-    enable_compilation_cache()
     data = experiment.data(config)
     run = experiment.make_train(config)
     print(

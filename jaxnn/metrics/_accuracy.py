@@ -42,7 +42,7 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
             f"accuracy: expected integer labels {list(outputs.shape[:-1])} or probabilities "
             f"{list(outputs.shape)}, got {describe(targets)}"
         )
-    return Mean.of(jnp.argmax(outputs, -1) == labels.astype(jnp.int32), weights)
+    return Mean.of(jnp.argmax(outputs, -1).astype(jnp.int32) == labels.astype(jnp.int32), weights)
 
 
 def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:

@@ -8,6 +8,8 @@ from jaxnn.train._evaluate import evaluate as evaluate
 from jaxnn.train._evaluate import predict as predict
 from jaxnn.train._fit import Result as Result
 from jaxnn.train._fit import fit as fit
+from jaxnn.train._fit_many import Many as Many
+from jaxnn.train._fit_many import fit_many as fit_many
 from jaxnn.train._history import History as History
 from jaxnn.train._objective import Objective as Objective
 from jaxnn.train._objective import Terms as Terms

@@ -11,22 +11,26 @@ from experiments.runner import catalogue
 def test_the_catalogue_names_every_experiment_and_what_it_does(command) -> None:
     outcome = command()
     assert outcome.code == 0
-    for name, summary in catalogue.summaries():
-        assert name in outcome.out
-        assert summary.split()[0] in outcome.out
+    for entry in catalogue.entries():
+        assert entry.name in outcome.out
+        assert entry.summary.split()[0] in outcome.out
+        for course, chapter in entry.places:
+            assert course in catalogue.COURSES
+            assert chapter
     assert "predict" in outcome.out
     assert "results" in outcome.out
 
 
 def test_every_experiment_file_says_how_to_run_it_and_what_to_expect() -> None:
-    for name in catalogue.EXPERIMENTS:
+    for name in catalogue.names():
         text = ast.get_docstring(ast.parse(Path(f"experiments/{name}.py").read_text(encoding="utf-8"))) or ""
         assert f"python -m experiments {name}" in text
-        assert "Expect:" in text
+        assert "\nExpect:" in text
+        assert "\nTime:" in text
         assert catalogue.experiment(name).name == name
 
 
-@pytest.mark.parametrize("name", [*catalogue.EXPERIMENTS, *catalogue.COMMANDS])
+@pytest.mark.parametrize("name", [*catalogue.names(), *catalogue.COMMANDS])
 def test_help(command, name: str) -> None:
     outcome = command(name, "--help")
     assert outcome.code == 0
@@ -39,7 +43,7 @@ def test_help(command, name: str) -> None:
     [
         ("digit", "no experiment 'digit'; did you mean 'digits'?"),
         ("mnist-mlp", "no experiment 'mnist-mlp'; did you mean 'mnist_mlp'?"),
-        ("qqq", "no experiment 'qqq'; there are digits, mnist_mlp, mnist_deep_tanh, mnist_cnn"),
+        ("qqq", "no experiment 'qqq' (python -m experiments lists them)"),
         ("--epochs 3", "expected the name of an experiment before '--epochs'"),
         ("digits --epoch 3", "digits has no option '--epoch'; did you mean '--epochs'?"),
         ("digits --batchsize=3", "digits has no option '--batchsize'; did you mean '--batch-size'?"),

@@ -1,0 +1,89 @@
+"""Many trainings at once: each lane is its single run."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnn as nn
+from jaxnn import losses, metrics, optim, train
+
+
+def make_train(epochs: int = 2):
+    model = nn.chain(nn.dense(8), nn.batch_norm(), jnp.tanh, nn.dropout(0.3), nn.dense(3))
+    task = train.supervised(model, losses.cross_entropy, metrics=(metrics.accuracy,))
+    x = jax.random.normal(jax.random.key(1), (22, 4))
+    data = x, jnp.argmax(x[:, :3], 1)
+
+    def run(key, hyper):
+        rule = optim.adam(hyper["rate"])
+        epoch = train.make_epoch(task, rule, batch_size=8, donate=False)
+        state = train.TrainState.create(task, rule, key, data)
+
+        def one(state, _):
+            state, record = epoch(state, data)
+            return state, record["loss"].compute()
+
+        state, history = jax.lax.scan(one, state, None, length=epochs)
+        return {"params": state.params, "state": state.state, "loss": history[-1]}
+
+    return run
+
+
+def test_each_lane_is_its_single_run() -> None:
+    with jax.enable_x64(True):
+        run, keys = make_train(), jax.random.split(jax.random.key(0), 3)
+        rates = jnp.array([0.01, 0.1])
+        many = train.fit_many(run, keys, {"rate": rates})
+        single = jax.jit(run)
+        for setting in range(2):
+            for seed in range(3):
+                alone = single(keys[seed], {"rate": rates[setting]})
+                jax.tree.map(
+                    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
+                    many.select(seed, setting),
+                    alone,
+                )
+        assert many.results["loss"].shape == (2, 3)
+        np.testing.assert_allclose(many.mean()["loss"], many.results["loss"].mean(1))
+        np.testing.assert_allclose(many.std()["loss"], np.asarray(many.results["loss"]).std(1, ddof=1))
+        assert len(np.unique(many.results["loss"])) == 6
+
+
+def test_the_table_has_a_line_for_each_setting() -> None:
+    keys = jax.random.split(jax.random.key(0), 4)
+    many = train.fit_many(
+        lambda key, h: {"a": jax.random.uniform(key) * h["s"], "v": jnp.ones(2)},
+        keys,
+        {"s": jnp.array([1.0, 2.0])},
+    )
+    lines = many.table().split("\n")
+    assert lines[0] == "| s | seeds | a (mean ± std) |"
+    assert len(lines) == 4
+    values = np.asarray(many.results["a"], np.float64)
+    assert f"{values[1].mean():.6g} ± {values[1].std(ddof=1):.2g}" in lines[3]
+    assert "twice" in many.table(twice=lambda r: r["a"] * 2)
+    with pytest.raises(ValueError, match="column v must have shape"):
+        many.table(v=lambda r: r["v"])
+
+
+def test_without_hyper_parameters_and_with_shared_ones() -> None:
+    keys = jax.random.split(jax.random.key(0), 2)
+    many = train.fit_many(lambda key, h: jax.random.normal(key), keys)
+    assert many.results.shape == (2,)
+    assert float(many.select(1)) == float(jax.random.normal(keys[1]))
+    shared = train.fit_many(lambda key, h: jax.random.normal(key) * h[0] + h[1], keys, (2.0, jnp.zeros(3)))
+    assert shared.results.shape == (3, 2)
+    one = train.fit_many(lambda key, h: jax.random.normal(key), keys[0])
+    assert one.results.shape == (1,)
+    assert np.isnan(one.std())
+
+
+def test_mistakes() -> None:
+    keys = jax.random.split(jax.random.key(0), 2)
+    with pytest.raises(TypeError, match="train must be a function"):
+        train.fit_many(3, keys)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"typed keys.*jax\.random\.split"):
+        train.fit_many(lambda key, h: h, jnp.arange(3))
+    with pytest.raises(ValueError, match=r"one size.*'a'.*2.*'b'.*3"):
+        train.fit_many(lambda key, h: h, keys, {"a": jnp.zeros(2), "b": jnp.zeros(3)})
