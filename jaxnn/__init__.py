@@ -9,7 +9,7 @@
     (32, 10)
 
 Layers and composition stand at the top; ``losses``, ``metrics``, ``optim``, ``train``, ``inspect``,
-``interop``, ``ops`` and ``testing`` are subpackages, loaded when first used.
+``interop``, ``ops``, ``surgery`` and ``testing`` are subpackages, loaded when first used.
 """
 
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jaxnn import metrics as metrics
     from jaxnn import ops as ops
     from jaxnn import optim as optim
+    from jaxnn import surgery as surgery
     from jaxnn import testing as testing
     from jaxnn import train as train
     from jaxnn.compose._bidirectional import bidirectional as bidirectional
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from jaxnn.compose._parallel import parallel as parallel
     from jaxnn.compose._repeat import repeat as repeat
     from jaxnn.compose._residual import residual as residual
+    from jaxnn.compose._spectral_norm import spectral_norm as spectral_norm
     from jaxnn.compose._transformer_block import transformer_block as transformer_block
     from jaxnn.compose._wrap import cast as cast
     from jaxnn.compose._wrap import mode as mode
@@ -86,7 +88,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("inspect", "interop", "losses", "metrics", "ops", "optim", "testing", "train")
+_SUBPACKAGES = ("inspect", "interop", "losses", "metrics", "ops", "optim", "surgery", "testing", "train")
 _HOMES = {
     "add": "jaxnn.layers._merge",
     "attention": "jaxnn.layers._attention",
@@ -138,6 +140,7 @@ _HOMES = {
     "rotary": "jaxnn.layers._rotary",
     "simple_rnn": "jaxnn.layers._simple_rnn",
     "simple_rnn_cell": "jaxnn.layers._simple_rnn",
+    "spectral_norm": "jaxnn.compose._spectral_norm",
     "stacked_cell": "jaxnn.layers._stacked_cell",
     "step": "jaxnn.layers._step",
     "transformer_block": "jaxnn.compose._transformer_block",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jaxnn.compose._parallel import parallel as parallel
     from jaxnn.compose._repeat import repeat as repeat
     from jaxnn.compose._residual import residual as residual
+    from jaxnn.compose._spectral_norm import spectral_norm as spectral_norm
     from jaxnn.compose._transformer_block import transformer_block as transformer_block
     from jaxnn.compose._wrap import cast as cast
     from jaxnn.compose._wrap import mode as mode
@@ -32,6 +33,7 @@ _HOMES = {
     "remat": "jaxnn.compose._wrap",
     "repeat": "jaxnn.compose._repeat",
     "residual": "jaxnn.compose._residual",
+    "spectral_norm": "jaxnn.compose._spectral_norm",
     "transformer_block": "jaxnn.compose._transformer_block",
 }
 

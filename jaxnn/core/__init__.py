@@ -42,3 +42,7 @@ from jaxnn.core._spec import spec_of as spec_of
 from jaxnn.core._spec import wide_dtype as wide_dtype
 from jaxnn.core._stateless import lift as lift
 from jaxnn.core._stateless import stateless as stateless
+from jaxnn.core._walk import PlacedLayer as PlacedLayer
+from jaxnn.core._walk import kernel_places as kernel_places
+from jaxnn.core._walk import placed_layers as placed_layers
+from jaxnn.core._walk import tree_specs as tree_specs

@@ -1,0 +1,177 @@
+"""Low-rank adaptation (Hu et al., 2021, arXiv:2106.09685): ``kernel + (alpha / rank) A B``.
+
+The paper's ``B`` and ``A`` are, in the row-vector form used here, ``lora_b`` and ``lora_a`` transposed.
+"""
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxnn.core import (
+    Layer,
+    Params,
+    Plan,
+    PyTree,
+    State,
+    check_params,
+    fold_name,
+    kernel_places,
+    lift,
+    non_negative,
+    plan_layer,
+    planned,
+    positive_int,
+    tree_specs,
+)
+from jaxnn.surgery._paths import get, nearest, put
+
+Choice = str | tuple[str, ...] | Callable[[str], bool]
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class AdaptedLayer(Layer):
+    """A layer with adapters.
+
+    Attributes:
+        merge: ``params -> base``: the parameters of the layer without adapters, with what they add in its
+            kernels.
+    """
+
+    merge: Callable[[Params], Params]
+
+
+def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype: Any = None) -> AdaptedLayer:
+    """Add low-rank adapters to chosen dense kernels of any model.
+
+    Parameters: ``{"base": ..., "adapters": ...}``. ``base`` is the model's own tree, made from the key it
+    would have got, so put trained weights there. ``adapters`` has, at the path of each chosen kernel
+    ``(in, out)``, ``lora_a`` ``(in, rank)``, normal with variance ``1 / in``, and ``lora_b``
+    ``(rank, out)``, zero, so that training starts from the model as it is. What ``repeat`` stacks has
+    stacked adapters. State, randomness and output are the model's.
+
+    Train the adapters alone with ``train.partition(params, "adapters.*")``: the base then has no optimizer
+    state. Adapters are added to the kernel, not applied to the input, and so work in every composition and
+    inside attention; the gradient of the whole kernel is formed on the way, and there is no dropout of the
+    adapter's input, as the paper's code has. nnx rewrites the modules instead, layer by layer.
+
+    Args:
+        model: layer, however nested.
+        where: which kernels: a pattern such as ``"*.attention.query"``, several, or a function of the path.
+            Patterns may name the kernel or the layer that holds it.
+        rank: rank of what is added.
+        alpha: scale times ``rank``; ``rank`` when ``None``, so that the scale is 1.
+        param_dtype: dtype of the adapters; the kernel's when ``None``.
+
+    Returns:
+        A layer with ``merge``, for serving: ``model.apply(adapted.merge(params), state, x)`` gives the same
+        output.
+
+    Raises:
+        TypeError, ValueError: a bad argument; when initialised, no kernel is chosen, or ``rank`` exceeds one
+            of a kernel's sizes.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import jaxnn as nn
+        >>> from jaxnn import surgery
+        >>> model = nn.repeat(nn.transformer_block(2), 3)
+        >>> adapted = surgery.lora(model, ("attention.query", "attention.value"), rank=2)
+        >>> params, state = adapted.init(jax.random.key(0), jnp.ones((1, 5, 8)))
+        >>> params["adapters"]["attention"]["query"]["lora_a"].shape
+        (3, 8, 2)
+        >>> y, _ = adapted.apply(params, state, jnp.ones((1, 5, 8)))
+        >>> bool(jnp.allclose(y, model.apply(adapted.merge(params), state, jnp.ones((1, 5, 8)))[0]))
+        True
+    """
+    child = lift(model)
+    rank = positive_int("lora", "rank", rank)
+    alpha = rank if alpha is None else non_negative("lora", "alpha", alpha, positive=True)
+    chosen = _chooser(where)
+
+    def plan(x: PyTree) -> Plan:
+        found = plan_layer(child, x)
+        specs, _ = tree_specs(found)
+        places = _dense(found, specs)
+        adapted = {
+            path: spec for path, spec in places.items() if chosen(path) or chosen(path.rpartition(".")[0])
+        }
+        if not adapted:
+            raise ValueError(f"lora: where={where!r} chose no dense kernel; {nearest(str(where), places)}")
+        for path, spec in adapted.items():
+            if rank > min(spec.shape[-2:]):
+                raise ValueError(
+                    f"lora: rank must be at most the smaller side of the kernel, got rank={rank} for {path} "
+                    f"{list(spec.shape[-2:])}"
+                )
+
+        def build(key: Any) -> tuple[Params, State]:
+            base, state = found.build(key)
+            adapters: Params = {}
+            for path, spec in adapted.items():
+                own = fold_name(key, "init", f"lora {path}")
+                _insert(adapters, path, _adapter(own, spec, rank, param_dtype))
+            return {"base": base, "adapters": adapters}, state
+
+        return Plan(result, x, found.output, build, (("base", found),))
+
+    def merge(params: Params) -> Params:
+        check_params("lora", params, ("base", "adapters"))
+        return _merged(params["base"], params["adapters"], alpha / rank)
+
+    def apply(
+        params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
+    ) -> tuple[PyTree, State]:
+        return child.apply(merge(params), state, x, key=key, train=train)
+
+    layer = planned("lora", plan, apply)
+    name = child.name if child.is_named else "lora"
+    result = AdaptedLayer(name, layer.init, layer.apply, layer.plan, child.is_named, "lora", merge=merge)
+    return result
+
+
+def _chooser(where: Choice) -> Callable[[str], bool]:
+    if callable(where):
+        return where
+    patterns = (where,) if isinstance(where, str) else tuple(where)
+    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f"lora: where must be a pattern of paths, several, or a function, got {where!r}")
+    return lambda path: any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _dense(found: Plan, specs: Any) -> dict[str, Any]:
+    """Specs of the kernels ``(in, out)`` by path, leaving out those of convolutions."""
+    places = {".".join(path): stacked for path, stacked in kernel_places(found).items()}
+    kernels = {path: get(specs, path) for path in places}
+    return {path: spec for path, spec in kernels.items() if len(spec.shape) - places[path] == 2}
+
+
+def _adapter(key: Any, kernel: Any, rank: int, dtype: Any) -> Params:
+    *copies, inputs, outputs = kernel.shape
+    dtype = kernel.dtype if dtype is None else jnp.dtype(dtype)
+    a = jax.random.normal(key, (*copies, inputs, rank), dtype) * jnp.asarray(inputs**-0.5, dtype)
+    return {"lora_a": a, "lora_b": jnp.zeros((*copies, rank, outputs), dtype)}
+
+
+def _insert(tree: Params, path: str, value: Params) -> None:
+    node = tree
+    for name in path.split(".")[:-1]:
+        node = node.setdefault(name, {})
+    node.update(value)
+
+
+def _merged(base: Any, adapters: Any, scale: Any) -> Any:
+    if "lora_a" in adapters:
+        return put(base, "kernel", _added(base["kernel"], adapters["lora_a"], adapters["lora_b"], scale))
+    return {
+        name: _merged(node, adapters[name], scale) if name in adapters else node
+        for name, node in base.items()
+    }
+
+
+def _added(kernel: Any, a: Any, b: Any, scale: Any) -> Any:
+    update = jnp.asarray(scale, a.dtype) * (a @ b)
+    return kernel + update.astype(kernel.dtype)
