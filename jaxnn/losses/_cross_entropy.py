@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_floating, check_min_rank, describe, wide_dtype
-from jaxnn.losses._labels import check_labels, check_same_shape, is_class_index
+from jaxnn.core import check_floating, check_min_rank, describe, is_traced, wide_dtype
+from jaxnn.losses._labels import check_labels, check_same_shape, is_class_index, is_label
 
 
-def cross_entropy(logits: Any, labels: Any) -> Any:
+def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> Any:
     """Cross entropy between labels and the softmax of logits: ``[..., classes] -> [...]``, nats.
 
     Logits in half precision are taken to float32 first. A class of probability 0 contributes 0 even
@@ -21,10 +21,13 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
         logits: ``[..., classes]``, floating point.
         labels: integers ``[...]`` in ``[0, classes)``, or probabilities ``[..., classes]`` (one-hot, soft).
             A traced integer outside costs NaN, which weight 0 removes.
+        label_smoothing: share in [0, 1) of each label's probability that is given to all classes alike,
+            ``p (1 - s) + s / classes`` (Szegedy et al., 2016, arXiv:1512.00567); may be traced. Every class
+            then has probability, so a logit of ``-inf`` costs ``+inf``.
 
     Raises:
         TypeError: ``logits`` are not floating point.
-        ValueError: the shapes do not fit; concrete integer labels are out of range.
+        ValueError: the shapes do not fit; concrete integer labels or ``label_smoothing`` are out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,17 +36,18 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     """
     check_floating("cross_entropy", logits)
     check_min_rank("cross_entropy", logits, 1, "[..., classes]")
+    smooth = is_traced(label_smoothing) or _checked_share(label_smoothing) > 0
     logits = logits.astype(wide_dtype(logits.dtype))
     labels = jnp.asarray(labels)
     if is_class_index(logits, labels):
         check_labels("cross_entropy", labels, logits.shape[-1])
-        labels = labels.astype(jnp.int32)
-        # A comparison and a sum fuse with what stands around them; a gather's gradient is a scatter.
-        classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-        is_label = classes == jnp.broadcast_to(labels[..., None], logits.shape)
-        picked = jnp.sum(jnp.where(is_label, logits, 0), axis=-1)
+        chosen = is_label(labels, logits)
+        if smooth:
+            values = _of_probabilities(logits, _smoothed(chosen.astype(logits.dtype), label_smoothing))
+        else:
+            values = jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(chosen, logits, 0), axis=-1)
         known = (labels >= 0) & (labels < logits.shape[-1])
-        return jnp.where(known, jax.nn.logsumexp(logits, axis=-1) - picked, jnp.nan)
+        return jnp.where(known, values, jnp.nan)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim != logits.ndim:
         raise ValueError(
             f"cross_entropy: expected integer labels {list(logits.shape[:-1])} for logits "
@@ -51,5 +55,25 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
         )
     check_same_shape("cross_entropy", logits, labels)
     p = labels.astype(logits.dtype)
+    return _of_probabilities(logits, _smoothed(p, label_smoothing) if smooth else p)
+
+
+def _of_probabilities(logits: Any, p: Any) -> Any:
     log_q = jax.nn.log_softmax(logits, axis=-1)
     return -jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, log_q)), axis=-1)
+
+
+def _smoothed(p: Any, share: Any) -> Any:
+    share = jnp.broadcast_to(jnp.asarray(share, p.dtype), p.shape)
+    return (1 - share) * p + share / p.shape[-1]
+
+
+def _checked_share(value: Any) -> float:
+    if isinstance(value, bool | str) or jnp.shape(value) != ():
+        raise TypeError(f"cross_entropy: label_smoothing must be a number, got {describe(value)}; pass 0.1")
+    if not 0 <= float(value) < 1:
+        raise ValueError(
+            f"cross_entropy: label_smoothing is the share of probability taken from the label and must be in "
+            f"[0, 1), got {float(value)}; 0.1 is usual"
+        )
+    return float(value)

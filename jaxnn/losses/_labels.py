@@ -14,6 +14,24 @@ def is_class_index(outputs: Any, targets: Any) -> bool:
     return jnp.issubdtype(targets.dtype, jnp.integer) and targets.shape == outputs.shape[:-1]
 
 
+def is_label(labels: Any, logits: Any) -> Any:
+    """Mark the class of each label: booleans of the shape of ``logits`` ``[..., classes]``.
+
+    A comparison and a sum fuse with what stands around them; a gather's gradient is a scatter.
+    """
+    classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+    return classes == jnp.broadcast_to(labels.astype(jnp.int32)[..., None], logits.shape)
+
+
+def check_classes(owner: str, outputs: Any, least: int, remedy: str) -> None:
+    """Raise unless ``outputs`` are floating point, for at least so many classes."""
+    check_floating(owner, outputs)
+    if outputs.shape[-1] < least:
+        raise ValueError(
+            f"{owner}: expected outputs of {least} classes or more, got {describe(outputs)}; {remedy}"
+        )
+
+
 def check_same_shape(owner: str, outputs: Any, targets: Any) -> None:
     """Raise unless both arrays have one shape and ``outputs`` is floating point."""
     check_floating(owner, outputs)

@@ -1,5 +1,6 @@
 """What training minimises: a pair of pure functions with the shape of a layer."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -64,7 +65,9 @@ def supervised(
 
     Args:
         model: the layer.
-        loss: ``(outputs, targets) -> values [batch, ...]``, reducing the last axis only.
+        loss: ``(outputs, targets) -> values [batch, ...]``, reducing the last axis only. One that takes
+            ``output_mask`` and ``target_mask`` by name, as ``losses.ctc`` does, is given the masks (or
+            ``None``) and uses them itself.
         metrics: functions ``(outputs, targets, weights) -> mergeable sum``, reported under their
             ``__name__``, or a mapping from names of your own.
         penalty: ``params -> scalar`` added to the loss.
@@ -91,6 +94,7 @@ def supervised(
     if not callable(loss):
         raise TypeError(f"supervised: loss must be a function (outputs, targets) -> values, got {loss!r}")
     named = _named(metrics)
+    aligns = _takes_masks(loss)
 
     def init(key: Any, batch: PyTree) -> tuple[Any, Any]:
         inputs, _, _ = _unpack(batch)
@@ -101,8 +105,13 @@ def supervised(
     ) -> tuple[Terms, Any]:
         inputs, targets, weights = _unpack(batch)
         outputs, state = model.apply(params, state, inputs, key=key, train=train)
-        outputs, targets, mask = _unmask(outputs, targets)
-        values = loss(outputs, targets)
+        outputs, targets, masks = _unmask(outputs, targets)
+        if aligns:
+            values = loss(outputs, targets, **masks)
+            mask = None
+        else:
+            values = loss(outputs, targets)
+            mask = _combined(**masks)
         _check_values(values, inputs)
         weights = _fit_weights(weights, mask, values)
         aux = {name: _sums(name, metric(outputs, targets, weights)) for name, metric in named.items()}
@@ -178,13 +187,30 @@ def _unpack(batch: PyTree) -> tuple[Any, Any, Any]:
     return inputs, targets, weights[0] if weights else None
 
 
-def _unmask(outputs: Any, targets: Any) -> tuple[Any, Any, Any]:
-    masks = [tree.mask for tree in (outputs, targets) if isinstance(tree, Masked)]
-    if not masks:
-        return outputs, targets, None
-    outputs = outputs.value if isinstance(outputs, Masked) else outputs
-    targets = targets.value if isinstance(targets, Masked) else targets
-    return outputs, targets, masks[0] if len(masks) == 1 else masks[0] & masks[1]
+def _unmask(outputs: Any, targets: Any) -> tuple[Any, Any, dict[str, Any]]:
+    trees = {"output_mask": outputs, "target_mask": targets}
+    masks = {name: tree.mask if isinstance(tree, Masked) else None for name, tree in trees.items()}
+    outputs, targets = (tree.value if isinstance(tree, Masked) else tree for tree in trees.values())
+    return outputs, targets, masks
+
+
+def _combined(output_mask: Any, target_mask: Any) -> Any:
+    if output_mask is None or target_mask is None:
+        return target_mask if output_mask is None else output_mask
+    if output_mask.shape != target_mask.shape:
+        raise ValueError(
+            f"supervised: the masks of outputs and targets must have one shape, got "
+            f"{describe(output_mask)} and {describe(target_mask)}; a loss that aligns the two takes "
+            "output_mask and target_mask by name"
+        )
+    return output_mask & target_mask
+
+
+def _takes_masks(loss: Callable[..., Any]) -> bool:
+    try:
+        return {"output_mask", "target_mask"} <= set(inspect.signature(loss).parameters)
+    except (TypeError, ValueError):
+        return False
 
 
 def _check_values(values: Any, inputs: Any) -> None:
