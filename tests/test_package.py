@@ -106,7 +106,9 @@ def test_every_public_function_has_a_docstring_with_an_example_or_shape() -> Non
     assert missing == []
 
 
-@pytest.mark.parametrize("package", ["jaxnn", "jaxnn.layers", "jaxnn.compose", "jaxnn.ops", "jaxnn.surgery"])
+@pytest.mark.parametrize(
+    "package", ["jaxnn", "jaxnn.layers", "jaxnn.compose", "jaxnn.ops", "jaxnn.surgery", "jaxnn.interop"]
+)
 def test_names_that_load_lazily_are_those_that_type_checkers_see(package: str) -> None:
     module = importlib.import_module(package)
     tree = ast.parse(Path(str(module.__file__)).read_text())

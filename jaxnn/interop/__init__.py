@@ -1,22 +1,20 @@
-"""Weights to and from other formats. Each format's library loads on first use."""
+"""Weights and models to and from other formats and libraries, each of which loads on first use."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jaxnn._lazy import lazy_exports as _lazy_exports
 
 if TYPE_CHECKING:
+    from jaxnn.interop._describe_model import describe_model as describe_model
+    from jaxnn.interop._safetensors import load_metadata as load_metadata
     from jaxnn.interop._safetensors import load_safetensors as load_safetensors
     from jaxnn.interop._safetensors import save_safetensors as save_safetensors
 
-_HOMES = {"load_safetensors": "_safetensors", "save_safetensors": "_safetensors"}
+_HOMES = {
+    "describe_model": "jaxnn.interop._describe_model",
+    "load_metadata": "jaxnn.interop._safetensors",
+    "load_safetensors": "jaxnn.interop._safetensors",
+    "save_safetensors": "jaxnn.interop._safetensors",
+}
 
-__all__ = ["load_safetensors", "save_safetensors"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = _lazy_exports(__name__, _HOMES)

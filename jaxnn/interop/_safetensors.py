@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from jaxnn.interop._atomic_write import atomic_write
+from jaxnn.interop._header import read_header
 
 Tree = dict[str, Any]
 
 INTEGERS = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+# No tree of a model comes near.
+_DICTS_PER_ARRAY = 4
+_FEW_DICTS = 1000
 DTYPES = {"bool", "float16", "bfloat16", "float32", "float64", "complex64"} | INTEGERS
 
 
@@ -29,7 +33,7 @@ def save_safetensors(
         path: the file; an existing one is replaced only when the new one is whole on disk.
         tree: nested dicts of JAX or NumPy arrays of any shape, boolean, integer, float (bfloat16 included) or
             complex64. Names are non-empty strings without dots, since dots join them on disk.
-        metadata: text to store beside the arrays.
+        metadata: text to store beside the arrays, as :func:`describe_model` makes.
 
     Raises:
         TypeError: a node is neither a dict nor an array, a dtype is not the format's, or a name or a metadata
@@ -81,6 +85,9 @@ def _sort_metadata(path: str | Path) -> None:
 def load_safetensors(path: str | Path) -> Tree:
     """Read a file of :func:`save_safetensors`, or any other safetensors file, into nested dicts.
 
+    Made for files from strangers: no code runs, and the header is checked before anything is read by it.
+    Memory is that of the values, which can't exceed the file's own size, and of a header of at most 10 MB.
+
     Args:
         path: the file. Names with dots become nested dicts, so a file from elsewhere keeps its hierarchy.
 
@@ -90,21 +97,56 @@ def load_safetensors(path: str | Path) -> Tree:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is malformed or truncated, or its names contradict each other (``a`` is an array
-            and ``a.b`` too). Memory never exceeds the file's own size.
+            and ``a.b`` too).
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"load_safetensors: {path}: no such file")
+    path, entries, _ = _checked("load_safetensors", path)
     tree: Tree = {}
+    # Names of a hostile file could make dicts of a hundred times its size.
+    room = _FEW_DICTS + _DICTS_PER_ARRAY * len(entries)
     try:
         with safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118 (the file is not a mapping)
-                _insert(tree, name, file.get_tensor(name), path)
+            for name in entries:
+                room -= _insert(tree, name, file.get_tensor(name), path)
+                if room < 0:
+                    raise ValueError(
+                        f"load_safetensors: {path}: the names of its {len(entries)} arrays make more than "
+                        f"{_DICTS_PER_ARRAY} dicts for each; rename them with fewer dots"
+                    )
     except (SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"load_safetensors: {path}: not a whole safetensors file ({error})") from error
     return tree
+
+
+def load_metadata(path: str | Path) -> dict[str, str]:
+    """Read the text that stands beside the arrays of a safetensors file, and no array.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is malformed or truncated.
+
+    Example:
+        >>> import tempfile, jax.numpy as jnp
+        >>> path = Path(tempfile.mkdtemp()) / "params.safetensors"
+        >>> save_safetensors(path, {"scale": jnp.ones(2)}, {"epochs": "3"})
+        >>> load_metadata(path)
+        {'epochs': '3'}
+    """
+    return _checked("load_metadata", path)[2]
+
+
+def _checked(owner: str, path: str | Path) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{owner}: {path}: no such file")
+    try:
+        return (path, *read_header(path))
+    except ValueError as error:
+        raise ValueError(f"{owner}: {path}: not a whole safetensors file ({error})") from error
 
 
 def _leaves(tree: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -146,13 +188,18 @@ def _host_array(names: tuple[str, ...], leaf: Any) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _insert(tree: Tree, name: str, array: np.ndarray, path: Path) -> None:
+def _insert(tree: Tree, name: str, array: np.ndarray, path: Path) -> int:
+    """Put an array at its path, and return how many dicts that took."""
     *parents, last = name.split(".")
-    node = tree
+    node, made = tree, 0
     for parent in parents:
-        node = node.setdefault(parent, {})
+        if parent not in node:
+            node[parent] = {}
+            made += 1
+        node = node[parent]
         if not isinstance(node, dict):
             raise ValueError(f"load_safetensors: {path}: {name!r} lies below a name that is itself an array")
     if last in node:
         raise ValueError(f"load_safetensors: {path}: {name!r} is both an array and the parent of others")
     node[last] = array
+    return made
