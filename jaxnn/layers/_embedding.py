@@ -19,6 +19,7 @@ from jaxnn.core import (
 )
 from jaxnn.layers._affine import Initializer, check_dtype
 from jaxnn.layers._ids import split_ids
+from jaxnn.ops import embed
 
 
 def unit_rows(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -112,8 +113,7 @@ def embedding(
         if projects(x):
             return project(table, x)
         ids, mask = split_ids("embedding", x, count)
-        # Negative ids would count from the end of the table; as ids of no row they give NaN instead.
-        rows = table.at[jnp.where(ids < 0, count, ids)].get(mode="fill", fill_value=jnp.nan)
+        rows = embed(table, ids)
         return rows if mask is None else Masked(rows, mask)
 
     def project(table: Any, x: Any) -> Any:
