@@ -24,7 +24,7 @@ ROOMS = {
     "layers": {"core", "ops"},
     "compose": {"core", "ops", "layers"},
     "losses": {"core"},
-    "metrics": {"core"},
+    "metrics": {"core", "losses"},
     "optim": set(),
     "train": {"core", "losses", "metrics"},
     "inspect": {"core", "compose"},

@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe
+from jaxnn.metrics._classes import class_labels
 from jaxnn.metrics._mean import Mean
 
 
@@ -32,17 +33,8 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
             f"accuracy: expected outputs of at least 2 classes, got {describe(outputs)}; one logit has "
             "metrics.binary_accuracy"
         )
-    targets = jnp.asarray(targets)
-    if jnp.issubdtype(targets.dtype, jnp.integer) and targets.shape == outputs.shape[:-1]:
-        labels = targets
-    elif targets.shape == outputs.shape:
-        labels = jnp.argmax(targets, -1)
-    else:
-        raise ValueError(
-            f"accuracy: expected integer labels {list(outputs.shape[:-1])} or probabilities "
-            f"{list(outputs.shape)}, got {describe(targets)}"
-        )
-    return Mean.of(jnp.argmax(outputs, -1).astype(jnp.int32) == labels.astype(jnp.int32), weights)
+    labels = class_labels("accuracy", outputs, targets)
+    return Mean.of(jnp.argmax(outputs, -1).astype(jnp.int32) == labels, weights)
 
 
 def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxnn.core import non_negative, one_of, positive_int
+import numpy as np
+
+from jaxnn.core import describe, non_negative, one_of, positive_int
 
 
 class StopState(NamedTuple):
@@ -45,7 +47,7 @@ def early_stopping(
             minimum for those that hold ``loss`` or ``error``.
 
     Raises:
-        TypeError, ValueError: a bad argument; at use, ``monitor`` is not in the record.
+        TypeError, ValueError: a bad argument; at use, ``monitor`` is not in the record, or is an array.
 
     Example:
         >>> policy = early_stopping(patience=1)
@@ -70,6 +72,11 @@ def early_stopping(
             raise ValueError(
                 f"early_stopping: {monitor!r} is not recorded, only {', '.join(map(repr, record))}; "
                 "pass validation data to fit, or monitor one of these"
+            )
+        if np.ndim(record[monitor]):
+            raise ValueError(
+                f"early_stopping: {monitor!r} is an array, {describe(record[monitor])}, not one number; "
+                "monitor a metric that computes to a number, such as metrics.f1 with its average"
             )
         value = float(record[monitor])
         gain = value - state.best if rises else state.best - value

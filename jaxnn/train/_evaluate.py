@@ -16,7 +16,7 @@ from jaxnn.train._step import Record, computed
 
 
 def evaluate(objective: Objective, params: Any, state: Any, data: Any, batch_size: int = 1024) -> Record:
-    """Return the mean loss and the metrics over all of ``data``, as floats by name.
+    """Return the mean loss and the metrics over all of ``data``, by name: floats, or NumPy arrays.
 
     Batches merge by their sums, so the result does not depend on ``batch_size``.
 

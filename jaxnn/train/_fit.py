@@ -1,6 +1,5 @@
 """A thin loop around the compiled epoch: everything that needs the host, and nothing else."""
 
-import functools
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxnn.core import check_key, positive_int
@@ -22,7 +22,7 @@ from jaxnn.train._objective import Objective
 from jaxnn.train._progress import make_progress
 from jaxnn.train._runs import compiled_epochs, epochs_of_batches
 from jaxnn.train._state import TrainState
-from jaxnn.train._step import check_parts, computed
+from jaxnn.train._step import Record, check_parts, computed, finished
 
 
 @dataclass(frozen=True)
@@ -228,16 +228,19 @@ def _rehearse(
 ) -> None:
     """Find what would fail after the first epoch before it: evaluation by shapes, and the monitored name."""
 
-    def recorded(part: Any) -> list[str]:
-        run = functools.partial(sums, objective)
-        return list(jax.eval_shape(run, current.params, current.state, part))
+    def recorded(part: Any) -> dict[str, Any]:
+        def run(params: Any, state: Any, part: Any) -> Record:
+            return finished(sums(objective, params, state, part))
 
-    names = recorded(sample)
+        specs = jax.eval_shape(run, current.params, current.state, part)
+        return {name: np.zeros(spec.shape) if spec.shape else 0.0 for name, spec in specs.items()}
+
+    record = recorded(sample)
     if validation is not None:
         part = sample if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)
-        names = [*names, *(f"val_{name}" for name in recorded(part))]
+        record.update({f"val_{name}": value for name, value in recorded(part).items()})
     if policy is not None:
-        policy.update(policy.init, {"epoch": 1, **dict.fromkeys(names, 0.0)})
+        policy.update(policy.init, {"epoch": 1, **record})
 
 
 def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any) -> tuple[Any, Any]:

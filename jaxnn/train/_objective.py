@@ -1,5 +1,6 @@
 """What training minimises: a pair of pure functions with the shape of a layer."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ def supervised(
             ``output_mask`` and ``target_mask`` by name, as ``losses.ctc`` does, is given the masks (or
             ``None``) and uses them itself.
         metrics: functions ``(outputs, targets, weights) -> mergeable sum``, reported under their
-            ``__name__``, or a mapping from names of your own.
+            ``__name__``, or a mapping from names of your own. Options are bound by ``functools.partial``.
         penalty: ``params -> scalar`` added to the loss.
 
     Raises:
@@ -157,7 +158,7 @@ def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
         named = dict(metrics)
     else:
         listed = [metrics] if callable(metrics) or isinstance(metrics, str) else list(metrics)
-        names = [getattr(metric, "__name__", str(metric)) for metric in listed]
+        names = [_name(metric) for metric in listed]
         if len(set(names)) < len(names):
             raise ValueError(
                 f"supervised: two metrics share a name in {names}; pass a mapping of names of your own"
@@ -175,6 +176,12 @@ def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
             f"supervised: metrics can't be called {sorted(reserved)}, which records use themselves"
         )
     return named
+
+
+def _name(metric: Any) -> str:
+    while isinstance(metric, functools.partial):
+        metric = metric.func
+    return getattr(metric, "__name__", str(metric))
 
 
 def _unpack(batch: PyTree) -> tuple[Any, Any, Any]:

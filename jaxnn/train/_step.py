@@ -147,11 +147,12 @@ def empty_record(spec: Record) -> Record:
 
 def computed(record: Record) -> dict[str, Any]:
     """Finish each mergeable sum: a float for a scalar, a NumPy array for the rest; the loss comes first."""
-    finished = jax.device_get(_finished(record))
-    names = ["loss", *(name for name in finished if name != "loss")]
-    return {name: float(v) if (v := finished[name]).ndim == 0 else v for name in names}
+    values = jax.device_get(finished(record))
+    names = ["loss", *(name for name in values if name != "loss")]
+    return {name: float(v) if (v := values[name]).ndim == 0 else v for name in names}
 
 
 @jax.jit
-def _finished(record: Record) -> Record:
+def finished(record: Record) -> Record:
+    """Return what each mergeable sum computes to."""
     return {name: sums.compute() if hasattr(sums, "compute") else sums for name, sums in record.items()}

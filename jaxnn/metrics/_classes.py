@@ -1,0 +1,66 @@
+"""What metrics of classes share: which class was meant, and which was predicted."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxnn.core import check_floating, check_min_rank, describe
+from jaxnn.losses._labels import check_labels, is_class_index
+
+
+def class_labels(owner: str, outputs: Any, targets: Any) -> Any:
+    """Return int32 labels ``[...]`` of integers, or of probabilities whose largest is the label."""
+    check_floating(owner, outputs)
+    check_min_rank(owner, outputs, 1, "[..., classes]")
+    targets = jnp.asarray(targets)
+    if is_class_index(outputs, targets):
+        return targets.astype(jnp.int32)
+    if targets.shape == outputs.shape:
+        return jnp.argmax(targets, -1).astype(jnp.int32)
+    raise ValueError(
+        f"{owner}: expected integer labels {list(outputs.shape[:-1])} or probabilities "
+        f"{list(outputs.shape)}, got {describe(targets)}"
+    )
+
+
+def labels_and_predictions(owner: str, outputs: Any, targets: Any) -> tuple[Any, Any, int]:
+    """Return int32 labels and predictions ``[...]``, and the number of classes: 2 for one logit."""
+    targets = jnp.asarray(targets)
+    if outputs.shape[-1:] == (1,) and targets.shape in (outputs.shape, outputs.shape[:-1]):
+        check_floating(owner, outputs)
+        return yes(targets.reshape(outputs.shape[:-1])), (outputs[..., 0] > 0).astype(jnp.int32), 2
+    labels, classes = class_labels(owner, outputs, targets), outputs.shape[-1]
+    if is_class_index(outputs, targets):
+        check_labels(owner, targets, classes)
+    return labels, jnp.argmax(outputs, -1).astype(jnp.int32), classes
+
+
+def yes(targets: Any) -> Any:
+    """Return 0 or 1, int32, of booleans, integers or probabilities."""
+    if targets.dtype == bool:
+        return targets.astype(jnp.int32)
+    limit = 0.5 if jnp.issubdtype(targets.dtype, jnp.floating) else 0
+    return (targets > limit).astype(jnp.int32)
+
+
+def counted(owner: str, weights: Any, like: Any) -> Any:
+    """Return float32 weights of the shape of ``like``; ones for ``None``."""
+    if weights is None:
+        return jnp.ones(like.shape, jnp.float32)
+    if weights.shape != like.shape:
+        raise ValueError(
+            f"{owner}: weights must have the shape of the labels, {list(like.shape)}, got "
+            f"{describe(weights)}; broadcast the weights first, along the axes that you mean"
+        )
+    return weights.astype(jnp.float32)
+
+
+def histogram(places: Any, weights: Any, size: int) -> Any:
+    """Add up ``weights`` by ``places`` in ``[0, size)``: float32 ``[size]``.
+
+    A place outside makes every sum NaN, unless it weighs nothing: indexing would wrap or forget it.
+    """
+    places, weights = places.ravel(), weights.ravel()
+    known = (places >= 0) & (places < size)
+    sums = jnp.zeros(size, jnp.float32).at[jnp.where(known, places, 0)].add(jnp.where(known, weights, 0))
+    return jnp.where(jnp.any(~known & (weights != 0)), jnp.nan, sums)
