@@ -1,5 +1,7 @@
 """One epoch as ``fit`` runs it: in pieces between which the host shows progress and hears Ctrl-C."""
 
+import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -10,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn.train._data import placed
-from jaxnn.train._epoch import compile_epoch, epoch_order, examples, steps_per_epoch
+from jaxnn.train._epoch import Epoch, compile_epoch, epoch_order, examples, steps_per_epoch
 from jaxnn.train._interrupt import Interrupt
 from jaxnn.train._objective import Objective
+from jaxnn.train._prefetch import prefetched
 from jaxnn.train._progress import Progress
 from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
@@ -52,7 +54,7 @@ def compiled_epochs(
     """Yield epochs over device-resident arrays, each a few calls of one executable."""
     n = examples("fit", data)
     steps = steps_per_epoch(n, batch_size)
-    advance = compile_epoch(objective, optimizer, batch_size, ema, donate=True)
+    advance = _compiled_epoch(objective, optimizer, batch_size, ema)
     step = pure_step(objective, optimizer, ema)
     pace = _Pace(steps)
     spec: list[Record] = []
@@ -107,17 +109,18 @@ def epochs_of_batches(
 ) -> Iterable[Run]:
     """Yield epochs over an iterable of batches, a call a batch; each shape of batch compiles once."""
     step = pure_step(objective, optimizer, ema)
-
-    @jax.jit(donate_argnums=(0, 2))
-    def advance(state: TrainState, batch: Any, record: Record) -> tuple[TrainState, Record]:
-        state, new = step(state, batch)
-        return state, jax.tree.map(jnp.add, record, new)
+    advance = _compiled_step(objective, optimizer, ema)
 
     def runner(batches: Iterable[Any]) -> Run:
         def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
+            with contextlib.closing(prefetched(batches)) as stream:
+                return consume(stream, state, epoch, interrupt, shown)
+
+        def consume(
+            stream: Iterable[Any], state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress
+        ) -> Outcome:
             record, seen, count, began, last = None, 0, 0, time.perf_counter(), time.perf_counter()
-            for batch in batches:
-                batch = placed(batch)
+            for batch in stream:
                 record = empty_record(record_spec(step, state, batch)) if record is None else record
                 state, record = advance(state, batch, record)
                 seen, count = seen + jax.tree.leaves(batch)[0].shape[0], count + 1
@@ -139,6 +142,28 @@ def epochs_of_batches(
         return run
 
     return (runner(data) for _ in range(epochs))
+
+
+# A second fit with the same objective and rule, on data of the same shapes, compiles nothing: jit keeps its
+# executables by function, and these are the functions. The oldest are let go.
+@functools.lru_cache(maxsize=16)
+def _compiled_epoch(
+    objective: Objective, optimizer: optax.GradientTransformation, batch_size: int, ema: float | None
+) -> Epoch:
+    return compile_epoch(objective, optimizer, batch_size, ema, donate=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_step(
+    objective: Objective, optimizer: optax.GradientTransformation, ema: float | None
+) -> Callable[[TrainState, Any, Record], tuple[TrainState, Record]]:
+    step = pure_step(objective, optimizer, ema)
+
+    def advance(state: TrainState, batch: Any, record: Record) -> tuple[TrainState, Record]:
+        state, new = step(state, batch)
+        return state, jax.tree.map(jnp.add, record, new)
+
+    return jax.jit(advance, donate_argnums=(0, 2))
 
 
 def _non_finite(loss: float, epoch: int, step: int) -> str:
