@@ -3,9 +3,26 @@
 from experiments.plots.animation import animate
 from experiments.plots.confusion import confusion
 from experiments.plots.curves import curves
+from experiments.plots.decision_map import DecisionMap, animated_decision_map, decision_maps
 from experiments.plots.drawing import drawing
 from experiments.plots.filters import filters
+from experiments.plots.grid import Grid
 from experiments.plots.lines import lines
 from experiments.plots.mistakes import mistakes
+from experiments.plots.surface import animated_surface, surface
 
-__all__ = ["animate", "confusion", "curves", "drawing", "filters", "lines", "mistakes"]
+__all__ = [
+    "DecisionMap",
+    "Grid",
+    "animate",
+    "animated_decision_map",
+    "animated_surface",
+    "confusion",
+    "curves",
+    "decision_maps",
+    "drawing",
+    "filters",
+    "lines",
+    "mistakes",
+    "surface",
+]
