@@ -20,7 +20,7 @@ import optax
 import jaxnn as nn
 from experiments.data import load_mnist
 from experiments.drawings import as_mnist
-from experiments.runner.classifier import QUICK_TRAINING, Classifier
+from experiments.runner.classifier import QUICK, Classifier
 from experiments.runner.config import TrainingConfig, check_rate, check_whole
 from jaxnn import optim
 
@@ -70,12 +70,10 @@ def build(config: Config) -> nn.Layer:
 
 def optimizer(config: Config) -> optax.GradientTransformation:
     """Adam with a rate that rises from a tenth and falls to zero."""
-    steps = config.epochs * math.ceil((QUICK_TRAINING if config.quick else EXAMPLES) / config.batch_size)
+    steps = config.epochs * math.ceil((QUICK[0] if config.quick else EXAMPLES) / config.batch_size)
     rise = max(1, steps // 10)
     rate = optax.warmup_cosine_decay_schedule(config.learning_rate / 10, config.learning_rate, rise, steps)
     return optim.adam(rate)
 
 
-EXPERIMENT = Classifier(
-    "mnist_augmented", "MNIST, augmented", Config, load_mnist, build, optimizer, as_mnist
-)
+EXPERIMENT = Classifier("mnist_augmented", "MNIST, augmented", Config, load_mnist, build, optimizer, as_mnist)

@@ -29,14 +29,25 @@ class RemoteFile:
     Attributes:
         name: its path below the data folder, such as ``mnist/train-labels-idx1-ubyte.gz``.
         size: bytes of the decompressed content.
-        sha256: checksum of the decompressed content.
+        sha256: checksum of the decompressed content; ``""`` where only ``zipped_md5`` is published.
         addresses: where it can be had, tried in order.
+        zipped_md5: checksum of the gzipped file, for a publisher who states no other.
     """
 
     name: str
     size: int
     sha256: str
     addresses: Sequence[str]
+    zipped_md5: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a file whose content nothing would verify.
+
+        Raises:
+            ValueError: there is neither checksum.
+        """
+        if not (self.sha256 or self.zipped_md5):
+            raise ValueError(f"{self.name}: give sha256 or zipped_md5; what is not verified is not read")
 
 
 def cache_folder() -> Path:
@@ -78,9 +89,16 @@ def read_verified(path: Path, file: RemoteFile) -> bytes:
     if len(content) != file.size:
         found = f"more than {file.size}" if len(content) > file.size else len(content)
         raise ValueError(f"{path}: expected {file.size} bytes after decompression, got {found}")
-    if (digest := hashlib.sha256(content).hexdigest()) != file.sha256:
+    if file.sha256 and (digest := hashlib.sha256(content).hexdigest()) != file.sha256:
         raise ValueError(f"{path}: checksum mismatch, expected SHA-256 {file.sha256}, got {digest}")
+    if file.zipped_md5 and (digest := _md5(path)) != file.zipped_md5:
+        raise ValueError(f"{path}: checksum mismatch, expected MD5 {file.zipped_md5}, got {digest}")
     return content
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _download(file: RemoteFile, target: Path) -> bytes:

@@ -1,6 +1,7 @@
 """MNIST: 60,000 training and 10,000 test pictures of handwritten digits, 28 by 28 (LeCun, Cortes, Burges)."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,16 +32,25 @@ def load_mnist() -> Pictures:
         OSError: the files are nowhere and cannot be downloaded; the message says where to put them.
         ValueError: a file in ``JAXNN_DATA`` has other content than MNIST's.
     """
-    train_x, train_y, test_x, test_y = (_read(name) for name in FILES)
+    return read_pictures([_remote(name) for name in FILES])
+
+
+def read_pictures(files: Sequence[RemoteFile]) -> Pictures:
+    """Four files in the idx format, training pictures and labels, test pictures and labels, as a data set.
+
+    Raises:
+        OSError: a file is nowhere and cannot be downloaded.
+        ValueError: a file in ``JAXNN_DATA`` has other content than expected.
+    """
+    train_x, train_y, test_x, test_y = (parse_idx(io.BytesIO(fetch(file)), file.name) for file in files)
     return Pictures(
         _scaled(train_x), train_y.astype(np.int32), _scaled(test_x), test_y.astype(np.int32), classes=10
     )
 
 
-def _read(name: str) -> np.ndarray:
+def _remote(name: str) -> RemoteFile:
     size, sha256 = FILES[name]
-    remote = RemoteFile(f"mnist/{name}.gz", size, sha256, [f"{mirror}{name}.gz" for mirror in MIRRORS])
-    return parse_idx(io.BytesIO(fetch(remote)), name)
+    return RemoteFile(f"mnist/{name}.gz", size, sha256, [f"{mirror}{name}.gz" for mirror in MIRRORS])
 
 
 def _scaled(pixels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from experiments.data.pictures import Pictures
 from experiments.runner.config import TrainingConfig
 from jaxnn import losses, metrics, train
 
-QUICK_TRAINING, QUICK_TEST = 1024, 256
+QUICK = (1024, 256)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Classifier:
         build: ``config -> model``, from ``[batch, height, width]`` to logits ``[batch, classes]``.
         optimizer: ``config -> update rule``.
         see: a drawing, float ``[height, width]`` with ink 1 and paper 0, as a picture of this data set.
+        quick: numbers of training and test pictures of a quick run.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Classifier:
     build: Callable[[Any], nn.Layer]
     optimizer: Callable[[Any], optax.GradientTransformation]
     see: Callable[[np.ndarray], np.ndarray]
+    quick: tuple[int, int] = QUICK
 
     def objective(self, config: TrainingConfig) -> train.Objective:
         """Cross entropy (nats) of the model's logits, with the accuracy."""
@@ -77,7 +79,7 @@ class Classifier:
             ValueError: there are fewer training examples than a batch holds.
         """
         data = self.load()
-        data = data.head(QUICK_TRAINING, QUICK_TEST) if config.quick else data
+        data = data.head(*self.quick) if config.quick else data
         if config.batch_size > len(data.x):
             raise ValueError(
                 f"batch_size: {config.batch_size} is more than the {len(data.x)} training examples; "

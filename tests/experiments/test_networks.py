@@ -12,11 +12,13 @@ import pytest
 from experiments.runner import catalogue, numpy_network, results
 from experiments.runner.run_folder import RunFolder
 
-SPEC = {"digits": (8, 8), "mnist_mlp": (28, 28), "mnist_deep_tanh": (28, 28), "mnist_cnn": (28, 28)}
+SPEC = {name: (8, 8) if name == "digits" else (28, 28) for name in numpy_network.NETWORKS}
 LAYERS = {
     "mnist_mlp": [401920, 262656, 5130],
     "mnist_deep_tanh": [1962500, 5002000, 3001500, 1501000, 500500, 5010],
     "mnist_cnn": [320, 18496, 1179776, 1290],
+    "mnist_sgd": [100480, 16512, 16512, 1290],
+    "mnist_cnn_adam": [1280, 147584, 1003530],
 }
 
 
@@ -26,8 +28,12 @@ def _model(name: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "total"), [("mnist_mlp", 669_706), ("mnist_deep_tanh", 11_972_510), ("mnist_cnn", 1_199_882)]
-)
+    ("name", "total"),
+    [
+        ("mnist_mlp", 669_706), ("mnist_deep_tanh", 11_972_510), ("mnist_cnn", 1_199_882),
+        ("mnist_sgd", 134_794), ("mnist_cnn_adam", 1_152_394),
+    ],
+)  # fmt: skip
 def test_parameter_counts(name: str, total: int) -> None:
     spec = jax.ShapeDtypeStruct((1, *SPEC[name]), jnp.float32)
     params, state = jax.eval_shape(lambda key: _model(name).init(key, spec), jax.random.key(0))
@@ -37,13 +43,15 @@ def test_parameter_counts(name: str, total: int) -> None:
     assert state == {}
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist_mlp", "mnist_cnn"])
+@pytest.mark.parametrize("name", ["digits", "mnist_mlp", "mnist_cnn", "mnist_cnn_adam", "mnist_augmented"])
 def test_numpy_computes_the_same_logits(name: str) -> None:
     model = _model(name)
     x = np.random.default_rng(0).random((3, *SPEC[name]), np.float32)
     params, state = model.init(jax.random.key(1), jax.ShapeDtypeStruct(x.shape, x.dtype))
+    state = jax.tree.map(lambda leaf: leaf + jnp.linspace(0.1, 0.2, leaf.size), state)  # neither 0 nor 1
     expected, _ = model.apply(params, state, jnp.asarray(x))
-    found = numpy_network.NETWORKS[name](jax.tree.map(np.asarray, params), x)
+    weights = numpy_network.merged(*jax.tree.map(np.asarray, (params, state)))
+    found = numpy_network.NETWORKS[name](weights, x)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
