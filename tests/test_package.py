@@ -27,7 +27,7 @@ ROOMS = {
     "metrics": {"core", "losses"},
     "optim": set(),
     "train": {"core", "losses", "metrics"},
-    "inspect": {"core", "compose"},
+    "inspect": {"core", "compose", "metrics", "train"},
     "surgery": {"core"},
     "interop": {"core", "surgery"},
     "testing": {"core"},

@@ -19,6 +19,7 @@ from jaxnn.core import (
     Plan,
     PyTree,
     State,
+    apply_child,
     build_children,
     check_children,
     child_scope,
@@ -30,6 +31,8 @@ from jaxnn.core import (
     require_key,
     same_spec,
     spec_of,
+    split_records,
+    without_probe,
 )
 
 _REMEDY = (
@@ -158,25 +161,25 @@ def _layer(owner: str, function: Callable[[Any, PyTree], PyTree], layers: dict[s
         def call(name: str, x: PyTree, inside: bool) -> PyTree:
             count = calls.get(name, 0)
             calls[name] = count + 1
-            if inside and current.get(name):
+            if inside and split_records(current.get(name, {}))[0]:
                 raise ValueError(_stateful_inside(owner, name))
+            # Inside there is no state, and what a probe would find could not be carried out either.
+            seen = {} if inside else current
             child_key = None if inside else keys[name]
             child_key = fold_name(child_key, "apply", f"call {count}") if count else child_key
             with child_scope(name):
                 try:
-                    y, new = layers[name].apply(
-                        params.get(name, {}), current.get(name, {}), x, key=child_key, train=train
-                    )
+                    y, new = apply_child(name, layers[name], params, seen, x, key=child_key, train=train)
                 except MissingKeyError:
                     if inside:
                         raise ValueError(_random_inside(owner, name)) from None
                     raise
-            if new:
+            if new and not inside:
                 current[name] = new
             return y
 
         y = function(Scope(owner, names, call, key, train), x)
-        return y, current
+        return y, without_probe(current)
 
     result = planned(owner, plan, apply)
     return result

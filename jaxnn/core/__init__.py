@@ -23,6 +23,7 @@ from jaxnn.core._layer import Params as Params
 from jaxnn.core._layer import Plan as Plan
 from jaxnn.core._layer import PyTree as PyTree
 from jaxnn.core._layer import State as State
+from jaxnn.core._layer import apply_child as apply_child
 from jaxnn.core._layer import build_children as build_children
 from jaxnn.core._layer import call_child as call_child
 from jaxnn.core._layer import check_name as check_name
@@ -34,6 +35,16 @@ from jaxnn.core._masked import filled as filled
 from jaxnn.core._masked import has_masked as has_masked
 from jaxnn.core._masked import refuse_masked as refuse_masked
 from jaxnn.core._masked import spread_mask as spread_mask
+from jaxnn.core._nearest import nearest as nearest
+from jaxnn.core._probe import PROBE as PROBE
+from jaxnn.core._probe import RECORD as RECORD
+from jaxnn.core._probe import SHIFT as SHIFT
+from jaxnn.core._probe import Call as Call
+from jaxnn.core._probe import Probe as Probe
+from jaxnn.core._probe import Shift as Shift
+from jaxnn.core._probe import listed_calls as listed_calls
+from jaxnn.core._probe import split_records as split_records
+from jaxnn.core._probe import without_probe as without_probe
 from jaxnn.core._spec import common_dtype as common_dtype
 from jaxnn.core._spec import describe as describe
 from jaxnn.core._spec import is_traced as is_traced

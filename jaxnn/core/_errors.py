@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.core._probe import PROBE
 from jaxnn.core._spec import describe, is_traced
 
 _NOTE = "in layer: "
@@ -144,7 +145,7 @@ def check_min_rank(owner: str, x: Any, rank: int, axes: str) -> None:
 
 def check_params(owner: str, params: Mapping[str, Any], names: tuple[str, ...], tree: str = "params") -> None:
     """Raise unless ``params`` holds exactly ``names``."""
-    if set(params) != set(names):
+    if set(params) - {PROBE} != set(names):
         raise ValueError(
             f"{owner}: expected {tree} with {_listed(names)}, got {_listed(sorted(params))}; "
             "pass the tree that init returned for this model"
@@ -153,7 +154,7 @@ def check_params(owner: str, params: Mapping[str, Any], names: tuple[str, ...], 
 
 def check_children(owner: str, tree: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
     """Raise if ``tree`` has an entry for a child that does not exist."""
-    unknown = sorted(set(tree) - set(names))
+    unknown = sorted(set(tree) - {PROBE, *names})
     if unknown:
         raise ValueError(
             f"{owner}: {what} has entries for no child of this model: {_listed(unknown)}; "

@@ -14,6 +14,7 @@ import jax
 
 from jaxnn.core._errors import check_train, child_scope
 from jaxnn.core._keys import check_key, fold_names
+from jaxnn.core._probe import PROBE
 from jaxnn.core._spec import describe, spec_of
 
 PyTree = Any
@@ -175,4 +176,17 @@ def call_child(
 ) -> tuple[PyTree, State]:
     """Apply a named child with its part of the trees and ``key``, its own."""
     with child_scope(name):
-        return layer.apply(params.get(name, {}), state.get(name, {}), x, key=key, train=train)
+        return apply_child(name, layer, params, state, x, key=key, train=train)
+
+
+def apply_child(
+    name: str, layer: Layer, params: Params, state: State, x: PyTree, *, key: Any, train: bool
+) -> tuple[PyTree, State]:
+    """Do what ``call_child`` does, in a scope that the caller opens; a probe in ``state`` sees the child."""
+
+    def run(state: State, x: PyTree) -> tuple[PyTree, State]:
+        return layer.apply(params.get(name, {}), state, x, key=key, train=train)
+
+    own = state.get(name, {})
+    probe = state.get(PROBE)
+    return run(own, x) if probe is None else probe.apply(name, run, own, x, layer.plan is not None)

@@ -1,5 +1,34 @@
 """Looking inside a model without changing it."""
 
-from jaxnn.inspect._summary import Row as Row
-from jaxnn.inspect._summary import Summary as Summary
-from jaxnn.inspect._summary import summary as summary
+from typing import TYPE_CHECKING
+
+from jaxnn._lazy import lazy_exports as _lazy_exports
+
+if TYPE_CHECKING:
+    from jaxnn.inspect._backprop_trace import BackpropTrace as BackpropTrace
+    from jaxnn.inspect._backprop_trace import LayerTrace as LayerTrace
+    from jaxnn.inspect._backprop_trace import backprop_trace as backprop_trace
+    from jaxnn.inspect._computation_graph import Graph as Graph
+    from jaxnn.inspect._computation_graph import Node as Node
+    from jaxnn.inspect._computation_graph import computation_graph as computation_graph
+    from jaxnn.inspect._intermediates import intermediates as intermediates
+    from jaxnn.inspect._stability_limit import stability_limit as stability_limit
+    from jaxnn.inspect._summary import Row as Row
+    from jaxnn.inspect._summary import Summary as Summary
+    from jaxnn.inspect._summary import summary as summary
+
+_HOMES = {
+    "BackpropTrace": "jaxnn.inspect._backprop_trace",
+    "Graph": "jaxnn.inspect._computation_graph",
+    "LayerTrace": "jaxnn.inspect._backprop_trace",
+    "Node": "jaxnn.inspect._computation_graph",
+    "Row": "jaxnn.inspect._summary",
+    "Summary": "jaxnn.inspect._summary",
+    "backprop_trace": "jaxnn.inspect._backprop_trace",
+    "computation_graph": "jaxnn.inspect._computation_graph",
+    "intermediates": "jaxnn.inspect._intermediates",
+    "stability_limit": "jaxnn.inspect._stability_limit",
+    "summary": "jaxnn.inspect._summary",
+}
+
+__getattr__, __dir__ = _lazy_exports(__name__, _HOMES)
