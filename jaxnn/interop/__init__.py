@@ -5,13 +5,23 @@ from typing import TYPE_CHECKING
 from jaxnn._lazy import lazy_exports as _lazy_exports
 
 if TYPE_CHECKING:
+    from jaxnn.interop._agreement import Agreement as Agreement
+    from jaxnn.interop._check_torch import check_torch as check_torch
     from jaxnn.interop._describe_model import describe_model as describe_model
+    from jaxnn.interop._from_torch import from_torch as from_torch
     from jaxnn.interop._safetensors import load_metadata as load_metadata
     from jaxnn.interop._safetensors import load_safetensors as load_safetensors
     from jaxnn.interop._safetensors import save_safetensors as save_safetensors
+    from jaxnn.interop._torch_rules import AfterFlatten as AfterFlatten
+    from jaxnn.interop._torch_rules import Tensor as Tensor
 
 _HOMES = {
+    "AfterFlatten": "jaxnn.interop._torch_rules",
+    "Agreement": "jaxnn.interop._agreement",
+    "Tensor": "jaxnn.interop._torch_rules",
+    "check_torch": "jaxnn.interop._check_torch",
     "describe_model": "jaxnn.interop._describe_model",
+    "from_torch": "jaxnn.interop._from_torch",
     "load_metadata": "jaxnn.interop._safetensors",
     "load_safetensors": "jaxnn.interop._safetensors",
     "save_safetensors": "jaxnn.interop._safetensors",

@@ -21,13 +21,14 @@ from jaxnn.core import (
     fold_name,
     kernel_places,
     lift,
+    nearest,
     non_negative,
     plan_layer,
     planned,
     positive_int,
     tree_specs,
 )
-from jaxnn.surgery._paths import get, nearest, put
+from jaxnn.surgery._paths import get, put
 
 Choice = str | tuple[str, ...] | Callable[[str], bool]
 

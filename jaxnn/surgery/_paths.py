@@ -4,12 +4,11 @@ Trees are nested dicts, so reading one is indexing; what these add are errors th
 nearest name, and copies instead of mutation, where Equinox needs ``tree_at`` with a lambda for each place.
 """
 
-import difflib
 from typing import Any
 
 import jax
 
-from jaxnn.core import describe, spec_of
+from jaxnn.core import describe, nearest, spec_of
 
 Tree = dict[str, Any]
 
@@ -97,15 +96,6 @@ def replace(tree: Tree, path: str, value: Any) -> Tree:
     names = _names("replace", tree, path)
     _check_same(path, _walk("replace", tree, names), value)
     return _with(tree, names, value)
-
-
-def nearest(name: str, names: Any) -> str:
-    """Say which of ``names`` resembles ``name``, and list them, up to a dozen."""
-    listed = sorted(map(str, names))
-    near = difflib.get_close_matches(name, listed, 1, 0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    shown = ", ".join(map(repr, listed[:12])) + (f" and {len(listed) - 12} more" if len(listed) > 12 else "")
-    return f"{hint}known: {shown or 'none'}"
 
 
 def _names(owner: str, tree: Any, path: Any) -> tuple[str, ...]:
