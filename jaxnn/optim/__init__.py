@@ -15,6 +15,7 @@ from jaxnn.optim._adam import adam
 from jaxnn.optim._adamax import adamax
 from jaxnn.optim._adamw import adamw
 from jaxnn.optim._amsgrad import amsgrad
+from jaxnn.optim._dynamic_loss_scale import dynamic_loss_scale
 from jaxnn.optim._lamb import lamb
 from jaxnn.optim._lars import lars
 from jaxnn.optim._lion import lion
@@ -39,6 +40,7 @@ __all__ = [
     "adamax",
     "adamw",
     "amsgrad",
+    "dynamic_loss_scale",
     "lamb",
     "lars",
     "lion",

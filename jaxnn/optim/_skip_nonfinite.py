@@ -66,6 +66,12 @@ def skip_nonfinite(inner: optax.GradientTransformation) -> optax.GradientTransfo
     return _leaves.transformation_with_extra_args(init, update)
 
 
+def all_finite(tree: Any) -> jax.Array:
+    """Whether no leaf holds an infinity or a NaN, ``[]`` bool."""
+    sound = [jnp.all(jnp.isfinite(x)) for x in _inexact(tree)]
+    return jnp.all(jnp.stack(sound)) if sound else jnp.asarray(True)
+
+
 def _inexact(tree: Any) -> list[Any]:
     """Return the leaves that can be infinite."""
     return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]

@@ -16,7 +16,7 @@ from jaxnn.metrics import Mean
 
 PyTree = Any
 
-RESERVED = ("loss", "epoch", "seconds", "examples_per_second")
+RESERVED = ("loss", "epoch", "seconds", "examples_per_second", "skipped_steps")
 
 
 class Terms(NamedTuple):

@@ -23,7 +23,8 @@ def make_step(
     The step is pure: call it in your own loop, or inside ``lax.scan``, ``vmap`` or your own ``jit`` with
     ``donate_argnums=0``. ``record`` holds mergeable sums, ``loss`` and the objective's metrics;
     ``record["loss"].compute()`` is the batch's mean. The optimizer is passed ``value``, ``grad`` and
-    ``weight`` (the sum of the batch's weights), for rules that want them.
+    ``weight`` (the sum of the batch's weights), for rules that want them. Where it is
+    ``optim.dynamic_loss_scale``, the loss is scaled for it and ``record["skipped_steps"]`` counts.
 
     Args:
         objective: what is minimised.
@@ -74,16 +75,21 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
     check_parts("make_step", objective, optimizer)
     rule = optax.with_extra_args_support(optimizer)
 
-    def loss(params: Any, state: Any, batch: Any, key: Any) -> tuple[Any, tuple[Any, Record]]:
+    def loss(
+        params: Any, state: Any, batch: Any, key: Any, scale: Any
+    ) -> tuple[Any, tuple[Any, Any, Record]]:
         terms, state = objective.evaluate(params, state, batch, key=key, train=True)
         mean = reduce_terms(checked_terms(terms))
-        return mean.compute(), (state, {"loss": mean, **terms.aux})
+        value = mean.compute()
+        scaled = value if scale is None else value * scale.astype(value.dtype)
+        return scaled, (value, state, {"loss": mean, **terms.aux})
 
     def step(train_state: TrainState, batch: Any) -> tuple[TrainState, Record]:
         params = train_state.params
         key = jax.random.fold_in(train_state.key, train_state.step)
-        gradient = jax.value_and_grad(loss, has_aux=True)
-        (value, (state, record)), grads = gradient(params, train_state.state, batch, key)
+        scale = _loss_scale(train_state.opt_state)
+        gradient = jax.grad(loss, has_aux=True)
+        grads, (value, state, record) = gradient(params, train_state.state, batch, key, scale)
         weight = record["loss"].weight
         grads = _gathered(grads)
         updates, opt_state = rule.update(
@@ -94,9 +100,24 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
         if ema is not None:
             average = _average(average, params, train_state.step, ema)
         new = TrainState(params, state, opt_state, train_state.key, train_state.step + 1, average)
+        if scale is not None:
+            before: Any = train_state.opt_state
+            after: Any = opt_state
+            record["skipped_steps"] = after.skipped - before.skipped
         return new, jax.lax.stop_gradient(record)
 
     return step
+
+
+def _loss_scale(opt_state: Any) -> Any:
+    """Return what the loss must be multiplied by, where the optimizer keeps a loss scale, else ``None``."""
+    scale = getattr(opt_state, "loss_scale", None)
+    if scale is None and optax.tree_utils.tree_get_all_with_path(opt_state, "loss_scale"):
+        raise ValueError(
+            "make_step: a rule with a loss scale stands inside another, which would be given scaled "
+            "gradients; make it the outermost, as in optim.dynamic_loss_scale(optax.chain(clip, rule))"
+        )
+    return scale
 
 
 def _gathered(grads: Any) -> Any:
