@@ -69,6 +69,10 @@ def _function(mutant: Mutant) -> Checks:
     count = len(arguments) if mutant.kind == "function" else 1
     names = tuple(f"args[{i}]" for i in range(len(arguments)))
     base = Program(lambda *values: (function(*values), ()), arguments, names, tuple(range(count)))
+    rowwise = (
+        mutant.kind == "loss" and "mask" not in mutant.options and mutant.options.get("keeps_rows", True)
+    )
+    owners = [a for a, moves in zip(base.argument, base.moves, strict=True) if moves]
 
     def run(seed: int) -> list[testing.Verdict]:
         rng = np.random.default_rng([seed, 12])
@@ -78,7 +82,14 @@ def _function(mutant: Mutant) -> Checks:
         verdicts += _found(check_linearity(program, moved, rng))
         verdicts += _found(check_dot_product(program, moved, rng))
         verdicts += _found(check_vmap(program, moved, rng, ()))
-        return verdicts + _found(check_scan_remat(program, moved, rng))
+        verdicts += _found(check_scan_remat(program, moved, rng))
+        if rowwise:
+            verdicts += _found(check_rows(program, moved, rng, tuple(range(len(arguments))), False))
+        if mutant.options.get("hard_points") != {}:
+            for argument in range(count):
+                movable = [owner == argument for owner in owners]
+                verdicts += _found(check_points(program, moved, rng, movable, lenient=True))
+        return verdicts
 
     return run
 
@@ -109,13 +120,13 @@ def checks_of(mutant: Mutant) -> Checks:
     return _optimizer(mutant) if mutant.kind == "optimizer" else _function(mutant)
 
 
-def count(mutant: Mutant, seeds: range) -> dict[str, int]:
+def count(name: str, run: Checks, seeds: range) -> dict[str, int]:
     """How many seeds passed, failed, or were inconclusive; a failure is named on the console."""
-    run, tally = checks_of(mutant), Counter(passed=0, failed=0, inconclusive=0)
+    tally = Counter(passed=0, failed=0, inconclusive=0)
     for seed in seeds:
         bad = [v for v in run(seed) if v.outcome is not testing.Outcome.PASS]
         for verdict in bad:
-            print(f"seed {seed}: {mutant.name}: {verdict.check}: {verdict.detail}", flush=True)
+            print(f"seed {seed}: {name}: {verdict.check}: {verdict.detail}", flush=True)
         outcomes = {verdict.outcome for verdict in bad}
         if testing.Outcome.FAIL in outcomes:
             tally["failed"] += 1

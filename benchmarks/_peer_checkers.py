@@ -1,6 +1,7 @@
 """Other gradient checkers on the same functions, each called as its documentation calls it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -75,12 +76,16 @@ def _torch(function: Any, arguments: Any) -> None:
     def flat(*values: Any) -> list[Any]:
         return jax.tree.leaves(function(*structure.unflatten(values)))
 
+    # Run as it is, since some bugs show only then; but a scan is compiled anew at every eager call.
+    many = sum(np.size(leaf) for leaf in leaves) > 200
+    value_and_pull = jax.jit(lambda *values: jax.vjp(flat, *values)) if many else partial(jax.vjp, flat)
+
     class Bridge(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *tensors: Any) -> Any:
             with jax.enable_x64(True):
                 values = [jnp.asarray(t.detach().numpy()) for t in tensors]
-                outputs, ctx.pull = jax.vjp(flat, *values)
+                outputs, ctx.pull = value_and_pull(*values)
                 return tuple(torch.from_numpy(np.array(y)) for y in outputs)
 
         @staticmethod

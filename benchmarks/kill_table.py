@@ -83,13 +83,14 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{mutant.name}: {', '.join(row['killers']) or 'ALIVE'} | {row['peers']}", flush=True)
             if not options.only:
                 _save(results)
-    for start in range(0, options.seeds, _BLOCK):
-        for mutant in chosen:
-            tally = results["seeds"].setdefault(mutant.name, {"seeds": 0, "failed": 0, "inconclusive": 0})
+    for mutant in chosen:
+        tally = results["seeds"].setdefault(mutant.name, {"seeds": 0, "failed": 0, "inconclusive": 0})
+        if tally["seeds"] >= options.seeds:
+            continue
+        run = _false_alarms.checks_of(mutant)
+        for start in range(tally["seeds"], options.seeds, _BLOCK):
             stop = min(start + _BLOCK, options.seeds)
-            if tally["seeds"] >= stop:
-                continue
-            found = _false_alarms.count(mutant, range(tally["seeds"], stop))
+            found = _false_alarms.count(mutant.name, run, range(start, stop))
             tally.update(
                 seeds=stop,
                 failed=tally["failed"] + found["failed"],
@@ -97,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             if not options.only:
                 _save(results)
-        print(f"{min(start + _BLOCK, options.seeds)} seeds on {len(chosen)} originals", flush=True)
+        print(f"{tally['seeds']} seeds on the original of {mutant.name!r}: {tally}", flush=True)
     rows = [results["mutants"][m.name] for m in chosen]
     text = page(rows, results["seeds"])
     if options.only:

@@ -57,8 +57,8 @@ def adabelief(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = _hyper.bias_corrections(step, b1, b2)
-        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *corrections)
+        factors = _hyper.bias_factors(step, b1, b2)
+        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *factors)
         updates, mu, nu = _leaves.map_leaves(
             "adabelief", _leaf, scalars, updates, (state.mu, state.nu), params
         )
@@ -67,9 +67,9 @@ def adabelief(
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):
+def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, factor1, factor2):
     mu = b1 * mu + (1 - b1) * g
     surprise = g - mu
     nu = b2 * nu + (1 - b2) * (surprise * surprise) + eps_root
-    root = jnp.sqrt(nu / correction2) + eps
-    return -rate * _leaves.divide(mu / correction1, root, eps), mu, nu
+    root = jnp.sqrt(nu * factor2) + eps
+    return -rate * _leaves.divide(mu * factor1, root, eps), mu, nu

@@ -65,16 +65,16 @@ def adam(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = _hyper.bias_corrections(step, b1, b2)
-        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *corrections)
+        factors = _hyper.bias_factors(step, b1, b2)
+        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, eps_root, *factors)
         updates, mu, nu = _leaves.map_leaves("adam", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
 
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2):
+def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, factor1, factor2):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    root = jnp.sqrt(nu / correction2 + eps_root) + eps
-    return -rate * _leaves.divide(mu / correction1, root, eps), mu, nu
+    root = jnp.sqrt(nu * factor2 + eps_root) + eps
+    return -rate * _leaves.divide(mu * factor1, root, eps), mu, nu

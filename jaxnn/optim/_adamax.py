@@ -54,14 +54,14 @@ def adamax(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, *_hyper.bias_corrections(step, b1))
+        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, *_hyper.bias_factors(step, b1))
         updates, mu, nu = _leaves.map_leaves("adamax", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
 
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, mu, nu, rate, b1, b2, eps, correction):
+def _leaf(g, mu, nu, rate, b1, b2, eps, factor):
     mu = b1 * mu + (1 - b1) * g
     nu = jnp.maximum(jnp.abs(g) + eps, b2 * nu)
-    return -rate * _leaves.divide(mu / correction, nu, eps), mu, nu
+    return -rate * _leaves.divide(mu * factor, nu, eps), mu, nu

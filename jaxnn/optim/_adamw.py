@@ -65,9 +65,9 @@ def adamw(
     ) -> tuple[optax.Updates, AdamState]:
         decayed = _trees.masked(_trees.need_params("adamw", params), mask)
         step = _hyper.increment(state.step)
-        corrections = _hyper.bias_corrections(step, b1, b2)
+        factors = _hyper.bias_factors(step, b1, b2)
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
-        scalars = (*rates, b1, b2, eps, eps_root, *corrections)
+        scalars = (*rates, b1, b2, eps, eps_root, *factors)
         slots = (state.mu, state.nu)
         updates, mu, nu = _leaves.map_leaves("adamw", _leaf, scalars, updates, slots, params, [decayed])
         return updates, AdamState(step, mu, nu)
@@ -75,8 +75,8 @@ def adamw(
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, mu, nu, p, rate, weight_decay, b1, b2, eps, eps_root, correction1, correction2):
+def _leaf(g, mu, nu, p, rate, weight_decay, b1, b2, eps, eps_root, factor1, factor2):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    step = _leaves.divide(mu / correction1, jnp.sqrt(nu / correction2 + eps_root) + eps, eps)
+    step = _leaves.divide(mu * factor1, jnp.sqrt(nu * factor2 + eps_root) + eps, eps)
     return -rate * (step if p is None else step + weight_decay * p), mu, nu

@@ -84,13 +84,13 @@ def amsgrad(
         updates: optax.Updates, state: AmsgradState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AmsgradState]:
         step = _hyper.increment(state.step)
-        c1, c2 = _hyper.bias_corrections(step, b1, b2)
+        f1, f2 = _hyper.bias_factors(step, b1, b2)
         alpha, one = _hyper.at_step(rate, state.step), 1.0
-        # The step, the correction of nu before the maximum, and the one after it.
+        # The step, the factor of nu before the maximum, and the one after it.
         alpha, before, after = {
-            "optax": (alpha / c1, c2, one),
-            "torch": (alpha / c1, one, c2),
-            "keras": (alpha * jnp.sqrt(c2) / c1, one, one),
+            "optax": (alpha * f1, f2, one),
+            "torch": (alpha * f1, one, f2),
+            "keras": (alpha * f1 / jnp.sqrt(f2), one, one),
             "paper": (alpha, one, one),
         }[form]
         scalars = (alpha, b1, b2, eps, eps_root, before, after)
@@ -103,6 +103,6 @@ def amsgrad(
 def _leaf(g, mu, nu, nu_max, alpha, b1, b2, eps, eps_root, before, after):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    nu_max = jnp.maximum(nu_max, nu / before)
-    root = jnp.sqrt(nu_max / after + eps_root) + eps
+    nu_max = jnp.maximum(nu_max, nu * before)
+    root = jnp.sqrt(nu_max * after + eps_root) + eps
     return -alpha * _leaves.divide(mu, root, eps), mu, nu, nu_max

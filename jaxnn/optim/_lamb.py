@@ -63,9 +63,9 @@ def lamb(
         params = _trees.need_params("lamb", params)
         columns = (_trees.matching("lamb", "params", updates, params), _trees.masked(params, mask))
         step = _hyper.increment(state.step)
-        corrections = _hyper.bias_corrections(step, b1, b2)
+        factors = _hyper.bias_factors(step, b1, b2)
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
-        scalars = (*rates, b1, b2, eps, eps_root, *corrections)
+        scalars = (*rates, b1, b2, eps, eps_root, *factors)
         slots = (state.mu, state.nu)
         updates, mu, nu = _leaves.map_leaves("lamb", _leaf, scalars, updates, slots, params, columns)
         return updates, AdamState(step, mu, nu)
@@ -73,10 +73,10 @@ def lamb(
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, mu, nu, p, decayed, rate, weight_decay, b1, b2, eps, eps_root, correction1, correction2):
+def _leaf(g, mu, nu, p, decayed, rate, weight_decay, b1, b2, eps, eps_root, factor1, factor2):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    step = _leaves.divide(mu / correction1, jnp.sqrt(nu / correction2 + eps_root) + eps, eps)
+    step = _leaves.divide(mu * factor1, jnp.sqrt(nu * factor2 + eps_root) + eps, eps)
     if decayed is not None:
         step = step + weight_decay * decayed
     return -rate * _leaves.trust_ratio(p, step, 0.0) * step, mu, nu

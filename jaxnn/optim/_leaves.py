@@ -7,12 +7,12 @@ precision, and the update comes back in the precision of the parameter.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from jaxnn.optim import _trees
 from jaxnn.optim._hyper import Scalar
@@ -97,7 +97,10 @@ def map_leaves(
     rows = zip(like, gradients, *state, *columns, strict=True)
     constants = tuple(... if isinstance(s, jax.Array) else s for s in scalars)
     traced = tuple(s for s in scalars if isinstance(s, jax.Array))
-    results = [_apply(leaf_rule, jnp.result_type(p), constants, traced, *row) for p, *row in rows]
+    # A lone leaf inside someone else's compilation is spared the call; many share one traced body.
+    lone = len(gradients) == 1 and isinstance(gradients[0], Tracer)
+    run = _leaf if lone else _compiled_leaf
+    results = [run(leaf_rule, jnp.result_type(p), constants, traced, *row) for p, *row in rows]
     new = list(zip(*results, strict=True)) if results else [()] * (1 + len(slots))
     return tuple(
         None if slot is None else treedef.unflatten(leaves)
@@ -105,8 +108,7 @@ def map_leaves(
     )
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _apply(
+def _leaf(
     leaf_rule: Callable[..., Any],
     dtype: jnp.dtype,
     constants: tuple[Any, ...],
@@ -114,7 +116,7 @@ def _apply(
     gradient: jax.Array,
     *row: jax.Array | None,
 ) -> tuple[jax.Array | None, ...]:
-    """Run one leaf. Compiled by itself, so that a rule used eagerly costs one call a leaf."""
+    """Run one leaf."""
     wide = max(state_dtype(gradient), dtype, key=lambda d: d.itemsize)
     moving = iter(traced)
     scalars = [_cast(next(moving), wide) if s is ... else s for s in constants]
@@ -122,6 +124,10 @@ def _apply(
     update, *slots = leaf_rule(gradient.astype(wide), *wide_row, *scalars)
     kept = (s if r is None else s.astype(r.dtype) for s, r in zip(slots, row, strict=False))
     return update.astype(dtype), *kept
+
+
+# Compiled by itself, so that a rule used eagerly costs one call a leaf.
+_compiled_leaf = jax.jit(_leaf, static_argnums=(0, 1, 2))
 
 
 def _cast(scalar: jax.Array, dtype: jnp.dtype) -> jax.Array:

@@ -66,7 +66,7 @@ def radam(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = _hyper.bias_corrections(step, b1, b2)
+        factors = _hyper.bias_factors(step, b1, b2)
         r, r_inf = _length(b2, step), 2 / (1 - b2) - 1
         rectification = jnp.sqrt(
             jnp.maximum(r - 4, 0) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * jnp.maximum(r, 1))
@@ -77,7 +77,7 @@ def radam(
             b2,
             eps,
             eps_root,
-            *corrections,
+            *factors,
             rectification,
             r >= limit,
         )
@@ -105,9 +105,9 @@ def _length(b2: _hyper.Scalar, step: jax.Array) -> jax.Array:
     return jnp.where(x < 1, (r_inf - 2 / k) + t - 2 / k * series, direct)
 
 
-def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, correction1, correction2, rectification, long_enough):
+def _leaf(g, mu, nu, rate, b1, b2, eps, eps_root, factor1, factor2, rectification, long_enough):
     mu = b1 * mu + (1 - b1) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    mean = mu / correction1
-    divided = rectification * _leaves.divide(mean, jnp.sqrt(nu / correction2 + eps_root) + eps, eps)
+    mean = mu * factor1
+    divided = rectification * _leaves.divide(mean, jnp.sqrt(nu * factor2 + eps_root) + eps, eps)
     return -rate * jnp.where(long_enough, divided, mean), mu, nu

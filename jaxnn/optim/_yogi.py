@@ -60,16 +60,17 @@ def yogi(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        corrections = _hyper.bias_corrections(step, b1, b2)
-        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, *corrections)
+        factors = _hyper.bias_factors(step, b1, b2)
+        scalars = (_hyper.at_step(rate, state.step), b1, b2, eps, *factors)
         updates, mu, nu = _leaves.map_leaves("yogi", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, AdamState(step, mu, nu)
 
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, mu, nu, rate, b1, b2, eps, correction1, correction2):
+def _leaf(g, mu, nu, rate, b1, b2, eps, factor1, factor2):
     mu = b1 * mu + (1 - b1) * g
     nu = nu - (1 - b2) * jnp.sign(nu - g * g) * (g * g)
-    mean = jnp.where(mu == 0, 0, mu + START * (1 - correction1))
-    return -rate * _leaves.divide(mean / correction1, jnp.sqrt(nu / correction2) + eps, eps), mu, nu
+    # What is left of the start of ``mu``: START * b1**t, corrected as mu is.
+    mean = mu * factor1 + jnp.where(mu == 0, 0, START * (factor1 - 1))
+    return -rate * _leaves.divide(mean, jnp.sqrt(nu * factor2) + eps, eps), mu, nu
