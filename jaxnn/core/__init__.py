@@ -57,3 +57,6 @@ from jaxnn.core._walk import PlacedLayer as PlacedLayer
 from jaxnn.core._walk import kernel_places as kernel_places
 from jaxnn.core._walk import placed_layers as placed_layers
 from jaxnn.core._walk import tree_specs as tree_specs
+from jaxnn.core._where import Where as Where
+from jaxnn.core._where import chooser as chooser
+from jaxnn.core._where import named_leaves as named_leaves

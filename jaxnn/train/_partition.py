@@ -1,15 +1,11 @@
 """Training a part of the parameters."""
 
-import fnmatch
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jaxnn.core import describe
+from jaxnn.core import Where, chooser, describe
 from jaxnn.train._objective import Objective, Terms
-
-Predicate = str | Callable[..., bool]
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Partition:
         return Objective(init, evaluate, check)
 
 
-def partition(params: Any, predicate: Predicate) -> Partition:
+def partition(params: Any, predicate: Where) -> Partition:
     """Split parameters into those to train and those to leave as they are.
 
     In Optax a mask leaves raw gradients for what it leaves out, gradients are computed all the same, and the
@@ -67,7 +63,7 @@ def partition(params: Any, predicate: Predicate) -> Partition:
     Args:
         params: nested dicts of arrays.
         predicate: which leaves to train: a function of the path (``"stem.dense_0.kernel"``), or of path and
-            leaf, or a pattern such as ``"head.*"``.
+            leaf, or a pattern such as ``"head.*"``, or several.
 
     Raises:
         TypeError: ``params`` are not nested dicts.
@@ -87,21 +83,11 @@ def partition(params: Any, predicate: Predicate) -> Partition:
         >>> sorted(result.params), sorted(part.merge(result.params))
         (['head'], ['head', 'trunk'])
     """
-    chosen = _chooser(predicate)
+    chosen = chooser("partition", predicate)
     trained, frozen = _split(params, (), chosen)
     if not trained:
         raise ValueError(f"partition: the predicate chose none of the parameters {describe(params)}")
     return Partition(trained, frozen)
-
-
-def _chooser(predicate: Predicate) -> Callable[[str, Any], bool]:
-    if isinstance(predicate, str):
-        return lambda path, _: fnmatch.fnmatchcase(path, predicate)
-    try:
-        inspect.signature(predicate).bind("path", None)
-    except TypeError:
-        return lambda path, _: bool(predicate(path))
-    return lambda path, leaf: bool(predicate(path, leaf))
 
 
 def _split(tree: Any, path: tuple[str, ...], chosen: Callable[[str, Any], bool]) -> tuple[Any, Any]:
