@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxnn.inspect._computation_graph import Graph as Graph
     from jaxnn.inspect._computation_graph import Node as Node
     from jaxnn.inspect._computation_graph import computation_graph as computation_graph
+    from jaxnn.inspect._draw import draw as draw
     from jaxnn.inspect._intermediates import intermediates as intermediates
     from jaxnn.inspect._stability_limit import stability_limit as stability_limit
     from jaxnn.inspect._summary import Row as Row
@@ -26,6 +27,7 @@ _HOMES = {
     "Summary": "jaxnn.inspect._summary",
     "backprop_trace": "jaxnn.inspect._backprop_trace",
     "computation_graph": "jaxnn.inspect._computation_graph",
+    "draw": "jaxnn.inspect._draw",
     "intermediates": "jaxnn.inspect._intermediates",
     "stability_limit": "jaxnn.inspect._stability_limit",
     "summary": "jaxnn.inspect._summary",
