@@ -8,7 +8,7 @@ the parameters.
 import difflib
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -153,32 +153,18 @@ def log(decay: Scalar) -> Scalar:
     return jnp.log(decay)
 
 
-def bias_corrections(step: jax.Array, *decays: Scalar) -> tuple[jax.Array, ...]:
-    """Return ``1 - decay**step`` for each decay without cancellation, for a step counted from one.
+def bias_factors(step: jax.Array, *decays: Scalar) -> tuple[jax.Array, ...]:
+    """Return ``1 / (1 - decay**step)`` for each decay without cancellation, for a step counted from one.
 
     In float32 ``1 - 0.999**step`` loses up to five digits at the first steps; ``-expm1(step * log(decay))``
-    loses none. All are formed at once: every small operation of its own costs milliseconds of compilation.
+    loses none. All are formed at once, and inverted at once: every small operation of its own costs
+    milliseconds of compilation.
     """
-    return _each(-_expm1(step, decays))
-
-
-def bias_factors(step: jax.Array, *decays: Scalar) -> tuple[jax.Array, ...]:
-    """Return ``1 / (1 - decay**step)`` for each decay, as precisely: what means are multiplied with.
-
-    Divisions by the corrections themselves would be turned into a reciprocal for each, compiled apart.
-    """
-    return _each(-1 / _expm1(step, decays))
-
-
-def _expm1(step: jax.Array, decays: Sequence[Scalar]) -> jax.Array:
     dtype = jnp.result_type(float)
     logs = [log(decay) for decay in decays]
     concrete = all(isinstance(each, float) for each in logs)
     exponents = (
         np.asarray(logs, dtype) if concrete else jnp.stack([jnp.asarray(each, dtype) for each in logs])
     )
-    return jnp.expm1(step.astype(dtype) * exponents)
-
-
-def _each(vector: jax.Array) -> tuple[jax.Array, ...]:
-    return tuple(jax.lax.index_in_dim(vector, i, keepdims=False) for i in range(vector.shape[0]))
+    factors = -1 / jnp.expm1(step.astype(dtype) * exponents)
+    return tuple(jax.lax.index_in_dim(factors, i, keepdims=False) for i in range(len(decays)))

@@ -113,16 +113,16 @@ def muon(
         decayed = [kept if jnp.ndim(p) == 2 else p for p, kept in zip(leaves, masked, strict=True)]
         _trees.check_slots("muon", updates, state[1:], lambda g: (g, None if g.ndim == 2 else g))
         step = _hyper.increment(state.step)
-        c_beta, c1, c2 = _hyper.bias_corrections(step, beta, b1, b2)
+        f_beta, f1, f2 = _hyper.bias_factors(step, beta, b1, b2)
         weights = look_ahead if nesterov else _mean_only
         matrix = (
             _hyper.at_step(rate, state.step),
             _hyper.at_step(decay, state.step),
             beta,
-            *weights(beta, c_beta),
+            *weights(beta, f_beta),
         )
         others = (_hyper.at_step(adam_rate, state.step), _hyper.at_step(adam_decay, state.step))
-        other = (*others, b1, *weights(b1, c1), b2, eps_root, c2)
+        other = (*others, b1, *weights(b1, f1), b2, eps_root, f2)
         scalars = (eps, steps, *coefficients, rms, *matrix, *other)
         slots = (state.mu, state.nu)
         updates, mu, nu = _leaves.map_leaves(
@@ -133,9 +133,9 @@ def muon(
     return _leaves.transformation(init, update)
 
 
-def _mean_only(_decay, correction):
+def _mean_only(_decay, factor):
     """Return the weights of the mean gradient and of the gradient where nothing looks ahead."""
-    return 1 / correction, 0.0
+    return factor, 0.0
 
 
 def _leaf(g, mu, nu, p, eps, steps, a, b, c, rms, *scalars):
@@ -149,9 +149,9 @@ def _leaf(g, mu, nu, p, eps, steps, a, b, c, rms, *scalars):
         )
         step = scale * _orthogonalize(mean, eps, steps, a, b, c)
     else:
-        b2, eps_root, correction = scalars[10:]
+        b2, eps_root, factor = scalars[10:]
         nu = b2 * nu + (1 - b2) * (g * g)
-        step = _leaves.divide(mean, jnp.sqrt(nu / correction + eps_root) + eps, eps)
+        step = _leaves.divide(mean, jnp.sqrt(nu * factor + eps_root) + eps, eps)
     return -rate * (step if p is None else step + decay * p), mu, nu
 
 

@@ -92,24 +92,27 @@ def nadam(
         updates: optax.Updates, state: NadamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, NadamState]:
         step = _hyper.increment(state.step)
-        c1, correction = _hyper.bias_corrections(step, b1, b2)
+        f1, factor = _hyper.bias_factors(step, b1, b2)
         if pace is None:
-            product, decay, (ahead, here) = None, b1, look_ahead(b1, c1)
+            product, decay, (ahead, here) = None, b1, look_ahead(b1, f1)
         else:
             product, now, ahead, here = _scheduled(b1, step, state.product, pace)
             decay = now if form == "paper" else b1
-        correction = correction / b2 if form == "paper" else correction
-        scalars = (_hyper.at_step(rate, state.step), decay, b2, eps, eps_root, ahead, here, correction)
+        factor = b2 * factor if form == "paper" else factor
+        scalars = (_hyper.at_step(rate, state.step), decay, b2, eps, eps_root, ahead, here, factor)
         updates, mu, nu = _leaves.map_leaves("nadam", _leaf, scalars, updates, (state.mu, state.nu), params)
         return updates, NadamState(step, product, mu, nu)
 
     return _leaves.transformation(init, update)
 
 
-def look_ahead(decay: _hyper.Scalar, correction: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the weights of the mean gradient and of the gradient, for ``correction = 1 - decay**t``."""
-    following = correction + (1 - correction) * (1 - decay)
-    return decay / following, (1 - decay) / correction
+def look_ahead(decay: _hyper.Scalar, factor: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the weights of the mean gradient and of the gradient, for ``factor = 1 / (1 - decay**t)``.
+
+    They are ``decay / (1 - decay**(t + 1))``, without cancellation, and ``(1 - decay) / (1 - decay**t)``.
+    """
+    here = (1 - decay) * factor
+    return decay * factor / (decay + here), here
 
 
 def _scheduled(b1, step, product, pace):
@@ -120,8 +123,8 @@ def _scheduled(b1, step, product, pace):
     return product, now, following / (1 - product * following), (1 - now) / (1 - product)
 
 
-def _leaf(g, mu, nu, rate, decay, b2, eps, eps_root, ahead, here, correction):
+def _leaf(g, mu, nu, rate, decay, b2, eps, eps_root, ahead, here, factor):
     mu = decay * mu + (1 - decay) * g
     nu = b2 * nu + (1 - b2) * (g * g)
-    root = jnp.sqrt(nu / correction + eps_root) + eps
+    root = jnp.sqrt(nu * factor + eps_root) + eps
     return -rate * _leaves.divide(ahead * mu + here * g, root, eps), mu, nu
