@@ -87,6 +87,7 @@ TABLE = [
     ),
     Entry("conv_transpose", lambda: nn.conv_transpose(2, (3, 3), 2, "SAME"), f32(2, 3, 2, 3), NOT_5_CHANNELS),
     Entry("conv_transpose causal", lambda: nn.conv_transpose(2, (3,), 2, "CAUSAL"), f32(2, 4, 3)),
+    Entry("conv_transpose grouped", lambda: nn.conv_transpose(4, (2,), 2, groups=2), f32(2, 3, 2)),
     Entry("conv_transpose dilated", lambda: nn.conv_transpose(2, (2,), 3, dilation=2), f32(2, 4, 3)),
     Entry(
         "global_max_pool",

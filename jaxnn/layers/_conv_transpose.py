@@ -15,6 +15,7 @@ def conv_transpose(
     strides: int | tuple[int, ...] = 1,
     padding: Any = "VALID",
     *,
+    groups: int = 1,
     dilation: int | tuple[int, ...] = 1,
     use_bias: bool = True,
     kernel_init: Initializer = lecun_normal,
@@ -24,11 +25,11 @@ def conv_transpose(
 ) -> Layer:
     """Learned upsampling over 1 to 3 spatial axes: ``[..., *spatial, in] -> [..., *larger, features]``.
 
-    Parameters: ``kernel`` ``(*kernel_size, in, features)``, ``bias`` ``(features,)``. With equal arguments it
-    computes what Flax's ``ConvTranspose`` does. PyTorch's ``ConvTranspose2d(in, features, k, s, padding=p,
-    output_padding=o)`` is ``padding=((e - p, e - p + o),) * 2`` with ``e = dilation * (k - 1)`` and the
-    kernel ``weight.permute(2, 3, 0, 1)`` reversed along its spatial axes, because PyTorch flips and Flax
-    does not. On CPU it is a matrix product in both directions (see ``jaxnn.ops.conv_transpose``).
+    Parameters: ``kernel`` ``(*kernel_size, in / groups, features)``, ``bias`` ``(features,)``. With equal
+    arguments it computes what Flax's ``ConvTranspose`` does. PyTorch's ``ConvTranspose2d(in, features, k, s,
+    padding=p, output_padding=o)`` is ``padding=((e - p, e - p + o),) * 2`` with ``e = dilation * (k - 1)``,
+    and the kernel ``weight.permute(2, 3, 0, 1)`` reversed along its spatial axes, because PyTorch flips and
+    Flax does not. On CPU it is a matrix product in both directions (see ``jaxnn.ops.conv_transpose``).
 
     Args:
         features: channels of the output.
@@ -37,6 +38,7 @@ def conv_transpose(
         padding: ``"VALID"``: ``(cells - 1) * stride + max(extent, stride)`` cells come out; ``"SAME"``:
             ``cells * stride``; ``"CAUSAL"`` (one axis): as many, none of which sees a later input; or
             ``(low, high)`` pairs that pad the input with ``stride - 1`` zeros between its cells.
+        groups: number of groups of channels that do not see each other; Flax's has none.
         dilation: step between the kernel's taps on each axis, or one for all.
         use_bias: whether to add ``bias``.
         kernel_init: initializer ``(key, shape, dtype)``; variance ``1 / fan_in`` by default.
@@ -62,6 +64,12 @@ def conv_transpose(
         raise ValueError(f"conv_transpose: kernel_size must have 1 to 3 entries, got {len(size)}: {size}")
     steps = positive_ints("conv_transpose", "strides", strides, len(size))
     spacing = positive_ints("conv_transpose", "dilation", dilation, len(size))
+    groups = positive_int("conv_transpose", "groups", groups)
+    if features % groups:
+        raise ValueError(
+            f"conv_transpose: groups must divide features, got groups={groups}, features={features}; "
+            "use a multiple"
+        )
     param_dtype = check_dtype("conv_transpose", param_dtype)
     names = ("kernel", "bias") if use_bias else ("kernel",)
 
@@ -75,13 +83,18 @@ def conv_transpose(
 
     def init(key: Any, x: Any) -> Params:
         check(x)
-        shape = (*size, x.shape[-1], features)
+        if x.shape[-1] % groups:
+            raise ValueError(
+                f"conv_transpose: groups must divide the input's channels, got groups={groups} and "
+                f"{describe(x)}; use a divisor"
+            )
+        shape = (*size, x.shape[-1] // groups, features)
         return affine_params(key, shape, features, kernel_init, bias_init if use_bias else None, param_dtype)
 
     def apply(params: Params, x: Any) -> Any:
         check(x)
         x, kernel, *bias = promoted("conv_transpose", params, names, x)
-        y = ops.conv_transpose(x, kernel, steps, padding, dilation=spacing, formulation=formulation)
+        y = ops.conv_transpose(x, kernel, steps, padding, spacing, groups, formulation)
         return y + jnp.broadcast_to(bias[0], y.shape) if bias else y
 
     return stateless("conv_transpose", init, apply)

@@ -30,6 +30,7 @@ def conv_transpose(
     strides: int | Sequence[int] = 1,
     padding: Padding = "VALID",
     dilation: int | Sequence[int] = 1,
+    groups: int = 1,
     formulation: str | None = None,
 ) -> jax.Array:
     """Upsample ``x`` by ``strides`` with a learned kernel, over one, two or three spatial axes.
@@ -40,13 +41,14 @@ def conv_transpose(
 
     Args:
       x: ``[..., *spatial, channels]``; any number of leading axes, none included.
-      kernel: ``[*window, channels, features]`` of the same dtype.
+      kernel: ``[*window, channels // groups, features]`` of the same dtype.
       strides: how many outputs there are for an input cell, for all axes or one per axis.
       padding: ``"VALID"`` (every product: ``(input - 1) * stride + max(extent, stride)`` cells), ``"SAME"``
         (``input * stride`` cells), ``"CAUSAL"`` (one spatial axis: as many, of which output ``o`` sees no
         input after ``o // stride``), or ``(low, high)`` pairs, one per axis, that pad the strided input and
         may be negative.
       dilation: the distance between neighbouring taps of the kernel, for all axes or one per axis.
+      groups: features are computed in this many blocks, each from its own block of channels.
       formulation: ``None`` chooses by platform; ``"lax"`` is ``lax.conv_general_dilated`` with its own
         derivatives; ``"patches"`` is one matrix product and a sum of shifted results.
 
@@ -54,7 +56,7 @@ def conv_transpose(
       ``[..., *output, features]`` in the dtype of ``x``.
 
     Raises:
-      ValueError: when shapes, strides, padding or dilation do not fit together, or the formulation is
+      ValueError: when shapes, groups, strides, padding or dilation do not fit together, or the formulation is
           unknown.
       TypeError: when ``x`` and ``kernel`` differ in dtype.
 
@@ -67,26 +69,33 @@ def conv_transpose(
     """
     x, kernel = jnp.asarray(x), jnp.asarray(kernel)
     rank = kernel.ndim - 2
-    _check(x, kernel, rank)
+    _check(x, kernel, rank, groups)
     window = read_transposed_window(
         "conv_transpose", x.shape[-rank - 1 : -1], kernel.shape[:rank], strides, padding, dilation
     )
     batch = as_batch(x, rank)
     chosen = conv_transpose_formulation(formulation, batch)
-    y = (_patches if chosen == "patches" else _lax)(batch, kernel, window)
+    y = (_patches if chosen == "patches" else _lax)(batch, kernel, window, groups)
     return y.reshape(*x.shape[: -rank - 1], *y.shape[1:])
 
 
-def _check(x: jax.Array, kernel: jax.Array, rank: int) -> None:
+def _check(x: jax.Array, kernel: jax.Array, rank: int, groups: int) -> None:
     if not 1 <= rank <= 3:
         raise ValueError(
             "conv_transpose: kernel must have 3, 4 or 5 axes [*window, channels, features], "
             f"got shape {kernel.shape}"
         )
-    if x.ndim < rank + 1 or x.shape[-1] != kernel.shape[-2]:
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise ValueError(f"conv_transpose: groups must be an integer of at least 1, got {groups!r}")
+    if kernel.shape[-1] % groups:
         raise ValueError(
-            f"conv_transpose: kernel of shape {kernel.shape} expects x [..., *spatial, {kernel.shape[-2]}] "
-            f"with at least {rank + 1} axes, got shape {x.shape}"
+            f"conv_transpose: groups={groups} must divide the {kernel.shape[-1]} features of kernel"
+        )
+    channels = kernel.shape[-2] * groups
+    if x.ndim < rank + 1 or x.shape[-1] != channels:
+        raise ValueError(
+            f"conv_transpose: kernel of shape {kernel.shape} with groups={groups} expects x "
+            f"[..., *spatial, {channels}] with at least {rank + 1} axes, got shape {x.shape}"
         )
     if x.dtype != kernel.dtype:
         raise TypeError(
@@ -94,7 +103,7 @@ def _check(x: jax.Array, kernel: jax.Array, rank: int) -> None:
         )
 
 
-def _lax(x: jax.Array, kernel: jax.Array, window: TransposedWindow) -> jax.Array:
+def _lax(x: jax.Array, kernel: jax.Array, window: TransposedWindow, groups: int) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -103,14 +112,23 @@ def _lax(x: jax.Array, kernel: jax.Array, window: TransposedWindow) -> jax.Array
         lhs_dilation=window.strides,
         rhs_dilation=window.dilation,
         dimension_numbers=layout(len(window.size)),
+        feature_group_count=groups,
     )
 
 
-def _patches(x: jax.Array, kernel: jax.Array, window: TransposedWindow) -> jax.Array:
+def _patches(x: jax.Array, kernel: jax.Array, window: TransposedWindow, groups: int) -> jax.Array:
     *_, channels, features = kernel.shape
     taps = prod(window.size)
-    weights = jnp.moveaxis(kernel.reshape(taps, channels, features), 0, 1).reshape(channels, taps * features)
-    products = lax.dot(x.reshape(-1, channels), weights).reshape(*x.shape[:-1], taps * features)
+    blocks = kernel.reshape(taps, channels, groups, -1)
+    if groups == 1:
+        weights = jnp.moveaxis(blocks[:, :, 0], 0, 1).reshape(channels, taps * features)
+        products = lax.dot(x.reshape(-1, channels), weights)
+    else:
+        weights = blocks.transpose(2, 1, 0, 3).reshape(groups, channels, -1)
+        cells = x.reshape(-1, groups, channels)
+        products = lax.dot_general(cells, weights, (((2,), (1,)), ((1,), (0,))))
+        products = products.reshape(groups, -1, taps, features // groups).transpose(1, 2, 0, 3)
+    products = products.reshape(*x.shape[:-1], taps * features)
     out = window.output(x.shape[1:-1])
     zero = jnp.zeros((), x.dtype)
     y = jnp.zeros((x.shape[0], *out, features), x.dtype)

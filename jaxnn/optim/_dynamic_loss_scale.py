@@ -48,7 +48,7 @@ def dynamic_loss_scale(
     """Train a model in float16: keep a loss scale, undo it in the gradients, leave out what overflows.
 
     With ``train.make_step``, ``make_epoch`` and ``fit`` there is nothing else to do: they find the scale in
-    the optimizer's state, multiply the loss by it and report ``skipped_steps`` in each record. It is a part of
+    the optimizer's state, multiply the loss by it and report ``skipped_steps`` in each record. It is part of
     the optimizer, so it is saved and resumed with it, and runs inside ``scan`` and ``vmap``; jmp and
     Flax's ``DynamicScale`` leave the threading to the user. In a loop of your own, differentiate
     ``state.loss_scale * loss``.

@@ -173,6 +173,31 @@ def test_conv_transpose_equals_pytorch(rank, size, stride, pad, extra, dilation)
     _compare(torch, out, (weight, bias, tensor), y, grads, dx, (1, 0))
 
 
+@pytest.mark.parametrize("formulation", ["patches", "lax"])
+@pytest.mark.parametrize("features", [4, 8], ids=["depthwise", "grouped"])
+def test_grouped_conv_transpose_equals_pytorch(features, formulation):
+    torch = pytest.importorskip("torch")
+    groups = 4 if features == 4 else 2
+    layer = nn.conv_transpose(
+        features, (3, 2), 2, ((1, 2), (1, 1)), groups=groups, formulation=formulation, use_bias=False
+    )
+    params, x, (y, (grads, dx)) = _run(layer, (2, 3, 4, 4), "float64")
+    assert params["kernel"].shape == (3, 2, 4 // groups, features)
+
+    def as_torch(kernel):
+        """``(*window, in / groups, features)`` as ``(in, features / groups, *window)``, mirrored."""
+        blocks = np.flip(kernel, (0, 1)).reshape(3, 2, 4 // groups, groups, features // groups)
+        return blocks.transpose(3, 2, 4, 0, 1).reshape(4, features // groups, 3, 2)
+
+    weight = torch.tensor(as_torch(params["kernel"]).copy(), requires_grad=True)
+    tensor = torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
+    out = torch.nn.functional.conv_transpose2d(tensor, weight, None, 2, (1, 0), (1, 0), groups)
+    u = torch.tensor(np.moveaxis(cotangent(y.shape), -1, 1).copy())
+    wanted = to_numpy((out, *torch.autograd.grad(out, (weight, tensor), u)))
+    found = np.moveaxis(y, -1, 1), as_torch(grads["kernel"]), np.moveaxis(dx, -1, 1)
+    assert_close(found, wanted, 1e-10)
+
+
 def test_conv_transpose_is_the_transpose_of_conv():
     """<conv(x), y> = <x, conv_transpose(y)> with the kernel mirrored and its channels exchanged."""
     x, y, kernel = draw(1, 8, 2), draw(1, 3, 4), draw(3, 2, 4)
@@ -205,6 +230,10 @@ def test_causal_outputs_see_no_later_input(layer):
         (lambda: nn.conv_transpose(2, 3), "kernel_size must be a tuple"),
         (lambda: nn.conv_transpose(2, (3, 3), strides=(2,)), "strides must have 2 entries"),
         (lambda: nn.conv_transpose(2, (1, 1, 1, 1)), "1 to 3 entries"),
+        (
+            lambda: nn.conv_transpose(3, (2,), groups=2),
+            "groups must divide features, got groups=2, features=3",
+        ),
     ],
 )
 def test_conv_transpose_refuses_bad_arguments(make, message):
@@ -222,6 +251,11 @@ def test_conv_transpose_refuses_bad_arguments(make, message):
         (nn.conv_transpose(2, (3, 3), padding="CAUSAL"), (1, 4, 4, 1), "defined for one spatial axis"),
         (nn.conv_transpose(2, (3,), formulation="rows"), (1, 4, 1), "unknown formulation 'rows'"),
         (nn.conv_transpose(2, (3, 3)), (4, 1), "expected input"),
+        (
+            nn.conv_transpose(2, (3,), groups=2),
+            (1, 4, 3),
+            "groups must divide the input's channels, got groups=2",
+        ),
     ],
 )
 def test_convolutions_refuse_bad_inputs(layer, x, message):
