@@ -1,7 +1,9 @@
-"""An encoder-decoder transformer learns to write words backwards, and then writes new ones."""
+"""An encoder-decoder transformer learns to write words backwards, and then writes new ones.
+
+Run it from the root of the repository: ``python docs/examples/encoder_decoder_transformer.py``.
+"""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxnn as nn
@@ -33,23 +35,19 @@ def translator(m, x):
     """Logits of each next token, given the ones before it and the source."""
     tokens, source = x
     memory = m.encoder(m.read(source))
-    y, _ = m.decoder((m.write(tokens), memory))
-    return m.head(y)
+    return m.head(m.decoder((m.write(tokens), memory))[0])
 
 
 def main(epochs=30, examples=4096):
     """Train, and return the history and the share of new words that come out without a mistake."""
     rng = np.random.default_rng(0)
     source, target = words(rng, examples)
-    begin = np.full((examples, 1), BEGIN)
-    data = (np.concatenate([begin, target.value[:, :-1]], axis=1), source), target
+    data = (np.pad(target.value[:, :-1], ((0, 0), (1, 0)), constant_values=BEGIN), source), target
     task = train.supervised(translator, losses.cross_entropy, metrics=(metrics.accuracy,))
-    result = train.fit(
-        task, optim.adamw(2e-3), data, epochs=epochs, batch_size=64, key=jax.random.key(1), progress=False
-    )
+    result = train.fit(task, optim.adamw(2e-3), data, epochs=epochs, batch_size=64, key=jax.random.key(1))
     cell = nn.decoding_cell(translator, LONGEST + 1)
     source, target = words(rng, 256)
-    first = jnp.full((256, 1), BEGIN)
+    first = np.full((256, 1), BEGIN)
     found = nn.generate(cell, result.params, first, LONGEST + 1, memory=source, end_token=END)
     return result.history, float(np.mean(np.all(found.tokens == target.value, axis=1)))
 

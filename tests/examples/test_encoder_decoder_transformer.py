@@ -1,27 +1,17 @@
-"""The example of a transformer: short, it learns, and what it writes is what the whole model says."""
-
-import ast
-import importlib.util
-from pathlib import Path
+"""The example of a transformer: it learns, and what it writes is what the whole model says."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples.load import load
 
 import jaxnn as nn
-
-PATH = Path(__file__).parents[2] / "docs" / "examples" / "encoder_decoder_transformer.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location("encoder_decoder_transformer", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("encoder_decoder_transformer")
 
 
 def test_it_learns_in_a_few_steps(example) -> None:
@@ -46,14 +36,3 @@ def test_generation_agrees_with_the_whole_model(example) -> None:
     tokens = jnp.concatenate([first, found.tokens[:, :-1]], axis=1)
     logits, _ = example.translator.apply(params, {}, (tokens, source))
     np.testing.assert_array_equal(found.tokens, jnp.argmax(logits, axis=-1))
-
-
-def test_the_model_and_its_training_take_fewer_than_40_lines() -> None:
-    tree = ast.parse(PATH.read_text())
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    lines = 0
-    for name in ("translator", "main"):
-        function = functions[name]
-        start = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
-        lines += (function.end_lineno or 0) - start + 1
-    assert lines < 40
