@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from jaxnn.inspect._computation_graph import Node as Node
     from jaxnn.inspect._computation_graph import computation_graph as computation_graph
     from jaxnn.inspect._draw import draw as draw
+    from jaxnn.inspect._gradient_flow import gradient_flow as gradient_flow
     from jaxnn.inspect._intermediates import intermediates as intermediates
+    from jaxnn.inspect._locate_nonfinite import NonFinite as NonFinite
+    from jaxnn.inspect._locate_nonfinite import locate_nonfinite as locate_nonfinite
     from jaxnn.inspect._stability_limit import stability_limit as stability_limit
     from jaxnn.inspect._summary import Row as Row
     from jaxnn.inspect._summary import Summary as Summary
@@ -23,12 +26,15 @@ _HOMES = {
     "Graph": "jaxnn.inspect._computation_graph",
     "LayerTrace": "jaxnn.inspect._backprop_trace",
     "Node": "jaxnn.inspect._computation_graph",
+    "NonFinite": "jaxnn.inspect._locate_nonfinite",
     "Row": "jaxnn.inspect._summary",
     "Summary": "jaxnn.inspect._summary",
     "backprop_trace": "jaxnn.inspect._backprop_trace",
     "computation_graph": "jaxnn.inspect._computation_graph",
     "draw": "jaxnn.inspect._draw",
+    "gradient_flow": "jaxnn.inspect._gradient_flow",
     "intermediates": "jaxnn.inspect._intermediates",
+    "locate_nonfinite": "jaxnn.inspect._locate_nonfinite",
     "stability_limit": "jaxnn.inspect._stability_limit",
     "summary": "jaxnn.inspect._summary",
 }

@@ -13,9 +13,9 @@ from jaxnn.core import (
     check_key,
     check_train,
     lift,
-    listed_calls,
     split_records,
 )
+from jaxnn.inspect._calls import named_calls
 
 
 def intermediates(
@@ -62,11 +62,5 @@ def intermediates(
     trees = {root: state, PROBE: Probe(lambda _, y: y)}
     _, found = apply_child(root, model, {root: params}, trees, x, key=key, train=train)
     _, records = split_records({root: found})
-    calls = [entry for entry in listed_calls(records) if len(entry[0]) > 1]
-    if not calls:
-        return {root: listed_calls(records)[0][2].found}
-    last = {path: number for path, number, _ in calls}
-    names = {path: ".".join(path[1:]) for path in last}
-    return {
-        f"{names[path]}[{number}]" if last[path] else names[path]: call.found for path, number, call in calls
-    }
+    calls = named_calls(records, outer=1) or named_calls(records)
+    return {path: call.found for path, call in calls}

@@ -45,11 +45,14 @@ class Objective:
         evaluate: ``(params, state, batch, *, key=None, train=False) -> (Terms, state)``.
         check: optional ``(params, state, data) -> None`` that raises if concrete data do not fit; ``fit``
             calls it once.
+        report: optional ``(params, grads, updates, record) -> record``, which every step of training calls
+            with what it has at hand; the mergeable sums that it returns join the step's record.
     """
 
     init: Callable[..., tuple[Any, Any]]
     evaluate: Callable[..., tuple[Terms, Any]]
     check: Callable[[Any, Any, PyTree], None] | None = field(default=None)
+    report: Callable[[Any, Any, Any, Mapping[str, Any]], Mapping[str, Any]] | None = field(default=None)
 
 
 def supervised(

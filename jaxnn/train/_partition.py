@@ -50,7 +50,7 @@ class Partition:
             if objective.check is not None:
                 objective.check(_merged(params, state["frozen"]), state["model"], data)
 
-        return Objective(init, evaluate, check)
+        return Objective(init, evaluate, check, objective.report)
 
 
 def partition(params: Any, predicate: Where) -> Partition:

@@ -95,6 +95,9 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
         updates, opt_state = rule.update(
             grads, train_state.opt_state, params, value=value, grad=grads, weight=weight
         )
+        if objective.report is not None:
+            plain = grads if scale is None else jax.tree.map(lambda g: g / scale.astype(g.dtype), grads)
+            record |= objective.report(params, plain, updates, record)
         params = optax.apply_updates(params, updates)
         average = train_state.ema
         if ema is not None:
