@@ -44,5 +44,7 @@ def lines(
                 axes.set_xscale("log")
             if "y" in log:
                 axes.set_yscale("log")
-            if len(series) > 1 or any(series):
+            if len(series) > 4:  # beside the panel: within it, so many names would hide lines
+                axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+            elif len(series) > 1 or any(series):
                 axes.legend(fontsize=8)

@@ -103,7 +103,7 @@ def _prepare(
             moving.append((line, np.arange(len(values)), values))
         drawn = np.concatenate([np.asarray(values, np.float64) for values in (losses or {}).values()])
         positive = drawn[np.isfinite(drawn) & (drawn > 0)]
-        panel.set(xlabel="step", ylabel=height, yscale="log", title=f"{height} by step")
+        panel.set(xlabel="step", yscale="log", title=f"{height} by step")
         panel.set_xlim(0, max(max(len(values) for values in (losses or {}).values()) - 1, 1))
         panel.set_ylim(max(positive.min(), 1e-14) / 1.5, positive.max() * 1.5)
         panel.legend(fontsize=8)
