@@ -40,23 +40,23 @@ def _train(work: Work, laps: Laps, carry: Any, step: Callable[..., Any]) -> None
 
 
 def jaxnn(work: Work, laps: Laps) -> None:
-    """A chain of ``nn.lstm`` under plain ``jax.value_and_grad``."""
+    """A chain of ``nn.lstm`` under ``train.make_epoch``, a lap one call of the compiled loop."""
     import jax
     import jax.numpy as jnp
 
     import jaxnn as nn
+    from jaxnn import losses, optim, train
 
     last = nn.lstm(work.features, return_sequences=False)
     model = nn.chain(*[nn.lstm(work.features)] * (work.layers - 1), last, nn.dense(1))
-    x, y = map(jnp.asarray, sequences(work))
-    params, _ = model.init(jax.random.key(0), x)
-
-    @jax.jit
-    def step(params: Any, x: Any, y: Any) -> Any:
-        loss, grads = jax.value_and_grad(lambda p: jnp.mean((model.apply(p, {}, x)[0] - y) ** 2))(params)
-        return jax.tree.map(lambda p, g: p - work.learning_rate * g, params, grads), loss
-
-    _train(work, laps, params, lambda params: step(params, x, y))
+    data = tuple(map(jnp.asarray, sequences(work)))
+    task, rule = train.supervised(model, losses.squared_error), optim.sgd(work.learning_rate)
+    state = train.TrainState.create(task, rule, jax.random.key(0), data)
+    epoch = train.make_epoch(task, rule, work.batch)
+    order = jnp.tile(jnp.arange(work.batch), work.steps)
+    while True:
+        state, record = epoch(state, data, order)
+        laps(float(record["loss"].compute()))
 
 
 def flax_nnx(work: Work, laps: Laps) -> None:

@@ -61,17 +61,15 @@ def _ours(work: Work, laps: Laps, blocks: Callable[[Any], Any]) -> None:
     task = train.supervised(model, losses.cross_entropy)
     rule = optim.adamw(work.learning_rate, weight_decay=work.weight_decay)
     state = train.TrainState.create(task, rule, jax.random.key(0), batch)
-    step = jax.jit(train.make_step(task, rule), donate_argnums=0)
-
-    def run(state: Any) -> Any:
-        state, record = step(state, batch)
-        return state, record["loss"].compute()
-
-    _train(work, laps, state, run)
+    epoch = train.make_epoch(task, rule, work.batch)
+    order = jnp.tile(jnp.arange(work.batch), work.steps)
+    while True:
+        state, record = epoch(state, batch, order)
+        laps(float(record["loss"].compute()))
 
 
 def jaxnn(work: Work, laps: Laps) -> None:
-    """A chain of ``nn.transformer_block`` under ``train.make_step``."""
+    """A chain of ``nn.transformer_block`` under ``train.make_epoch``, a lap one call of the compiled loop."""
     import jaxnn as nn
 
     _ours(work, laps, lambda block: nn.chain(*[block] * work.layers))

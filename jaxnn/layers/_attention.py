@@ -24,6 +24,7 @@ from jaxnn.layers._affine import (
 from jaxnn.layers._attention_input import Heads, Inputs, full_mask, read_inputs
 from jaxnn.layers._cached import UNREAD, CachedLayer, cached
 from jaxnn.layers._rotary import rotate
+from jaxnn.ops._product import product
 
 _PARTS = ("query", "key", "value", "output")
 
@@ -136,7 +137,7 @@ def attention(
                 f"attention: the {part} expects input [..., {kernel.shape[0]}], got {describe(x)}; "
                 "initialise the model with this input"
             )
-        y = x @ kernel
+        y = product(x, kernel)
         y = y + jnp.broadcast_to(bias[0], y.shape) if bias else y
         return y.reshape(*y.shape[:-1], heads, y.shape[-1] // heads)
 

@@ -14,6 +14,7 @@ from jaxnn.layers._affine import (
     promoted,
     zeros,
 )
+from jaxnn.ops._product import product
 
 
 def dense(
@@ -66,7 +67,7 @@ def dense(
                 f"dense: expected input [..., {kernel.shape[0]}], got {describe(x)}; flatten first with "
                 "nn.flatten(), or initialise the model with this input"
             )
-        y = x @ kernel
+        y = product(x, kernel)
         return y + jnp.broadcast_to(bias[0], y.shape) if bias else y
 
     return stateless("dense", init, apply, masked="pointwise")

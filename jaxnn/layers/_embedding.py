@@ -20,6 +20,7 @@ from jaxnn.core import (
 from jaxnn.layers._affine import Initializer, check_dtype
 from jaxnn.layers._ids import split_ids
 from jaxnn.ops import embed
+from jaxnn.ops._product import product
 
 
 def unit_rows(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -119,7 +120,7 @@ def embedding(
     def project(table: Any, x: Any) -> Any:
         h = filled(x) if isinstance(x, Masked) else x
         dtype = common_dtype(h.dtype, table.dtype)
-        y = h.astype(dtype) @ table.astype(dtype).T
+        y = product(h.astype(dtype), table.astype(dtype).T)
         return Masked(y, x.mask) if isinstance(x, Masked) else y
 
     return stateless("embedding", init, apply, masked="aware")

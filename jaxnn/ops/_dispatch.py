@@ -133,3 +133,8 @@ def recurrent_formulation(name: str, formulation: str | None) -> str:
     """``"lax"`` or ``"deferred"``; the second does less work on every platform."""
     _known(name, formulation, ("lax", "deferred"))
     return formulation or "deferred"
+
+
+def flattens_products() -> bool:
+    """Whether leading axes are merged before a matrix product; elsewhere that would only hinder sharding."""
+    return _on_cpu()

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from jaxnn.ops._recurrent import along_product, instantiate, product, scaled, squash
+from jaxnn.ops._product import product
+from jaxnn.ops._recurrent import along_product, instantiate, scaled, squash
 
 
 class Form(NamedTuple):

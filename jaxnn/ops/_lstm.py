@@ -13,13 +13,14 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from jaxnn.ops._dispatch import recurrent_formulation
+from jaxnn.ops._product import product
 from jaxnn.ops._recurrent import (
     along_product,
     check_recurrent,
     instantiate,
+    keep,
     masked_scan,
     previous,
-    product,
     project,
     scaled,
     squash,
@@ -88,9 +89,9 @@ def lstm(
     )
     if h is None or c is None:
         h = c = jnp.zeros((*x.shape[:-2], features), x.dtype)
-    p, real = project(x, input_kernel, bias, mask)
+    p, real = project(x, input_kernel, None, mask)
     run = _plain if recurrent_formulation("lstm", formulation) == "lax" else _deferred
-    last, ys = run(p, recurrent_kernel, h, c, real, recurrent_scale, reverse)
+    last, ys = run(p, recurrent_kernel, bias, h, c, real, recurrent_scale, reverse)
     return last, jnp.moveaxis(ys, 0, -2)
 
 
@@ -101,33 +102,52 @@ def _step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-def _fast_step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
-    """The new ``h``, the new ``c``, the four gates and ``tanh(c)``."""
-    scale = np.repeat([0.5, 0.5, 1.0, 0.5], c.shape[-1])
-    i, f, g, o = jnp.split(squash(z, scale), 4, -1)
+def _fast_step(z: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The new ``h``, the new ``c``, and the four gates in one array."""
+    gates = squash(z, np.repeat([0.5, 0.5, 1.0, 0.5], c.shape[-1]))
+    i, f, g, o = jnp.split(gates, 4, -1)
     c = f * c + i * g
-    t = jnp.tanh(c)
-    return o * t, c, (i, f, g, o, t)
+    return o * jnp.tanh(c), c, gates
+
+
+def _before_gates(p: jax.Array, kernel: jax.Array, bias: Any, h: jax.Array, scale: Any) -> jax.Array:
+    """``z`` of one step; the bias is added here, where it costs no pass over all inputs."""
+    z = p + product(scaled(h, scale), kernel)
+    return z if bias is None else z + jnp.broadcast_to(bias, z.shape)
 
 
 def _plain(
-    p: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, mask: Any, scale: Any, reverse: bool
+    p: jax.Array,
+    kernel: jax.Array,
+    bias: Any,
+    h: jax.Array,
+    c: jax.Array,
+    mask: Any,
+    scale: Any,
+    reverse: bool,
 ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
     def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
         h, c = carry
-        return _step(p + product(scaled(h, scale), kernel), c), None
+        return _step(_before_gates(p, kernel, bias, h, scale), c), None
 
     last, (ys, _) = masked_scan(step, (h, c), p, mask, reverse)
     return last, ys
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(6,))
+@partial(jax.custom_jvp, nondiff_argnums=(7,))
 def _deferred(
-    p: jax.Array, kernel: jax.Array, h: jax.Array, c: jax.Array, mask: Any, scale: Any, reverse: bool
+    p: jax.Array,
+    kernel: jax.Array,
+    bias: Any,
+    h: jax.Array,
+    c: jax.Array,
+    mask: Any,
+    scale: Any,
+    reverse: bool,
 ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
     def step(carry: Any, p: jax.Array) -> tuple[Any, None]:
         h, c = carry
-        h, c, _ = _fast_step(p + product(scaled(h, scale), kernel), c)
+        h, c, _ = _fast_step(_before_gates(p, kernel, bias, h, scale), c)
         return (h, c), None
 
     last, (ys, _) = masked_scan(step, (h, c), p, mask, reverse)
@@ -135,32 +155,41 @@ def _deferred(
 
 
 def _tangent(reverse: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
-    p, kernel, h, c, mask, scale = primals
-    dp, dkernel, dh, dc, _, dscale = tangents
+    p, kernel, bias, h, c, mask, scale = primals
+    dp, dkernel, dbias, dh, dc, _, dscale = tangents
 
     def step(carry: Any, p: jax.Array) -> tuple[Any, Any]:
-        h, before = carry
-        h, c, (i, f, g, o, t) = _fast_step(p + product(scaled(h, scale), kernel), before)
-        # How c and h move with each gate's z: all that the derivative needs, and no more than the gates take.
-        gates = [i * (1 - i) * g, f * (1 - f) * before, i * (1 - g * g), o * (1 - o) * t]
-        return (h, c), (jnp.concatenate(gates, -1), f, o * (1 - t * t))
+        h, c = carry
+        h, c, gates = _fast_step(_before_gates(p, kernel, bias, h, scale), c)
+        return (h, c), gates
 
-    last, (hs, slopes) = masked_scan(step, (h, c), p, mask, reverse)
+    last, ((hs, cs), gates) = masked_scan(step, (h, c), p, mask, reverse, emit=lambda carry: carry)
     parts = along_product(previous(hs, h, reverse), dkernel, kernel, scale, dscale)
     if not isinstance(dp, SymbolicZero):
         parts.append(dp)
+    if bias is not None and not isinstance(dbias, SymbolicZero):
+        parts.append(jnp.broadcast_to(dbias, p.shape))
     e = sum(parts[1:], parts[0]) if parts else jnp.zeros_like(p)
     mirrored = kernel.T
+    candidate = np.repeat([0.0, 0.0, 1.0, 0.0], c.shape[-1])
 
+    # What the slopes are made of is kept, and they are made again in each step of the backward loop, where
+    # they stay in the cache: as arrays over time they would cost more than the products.
+    @partial(jax.checkpoint, prevent_cse=False)
     def along(carry: Any, x: Any) -> tuple[Any, None]:
-        (dh, dc), (e, (gates, f, slope)) = carry, x
+        (dh, dc), (e, gates, before, c) = carry, x
+        i, f, g, o = jnp.split(gates, 4, -1)
+        t = keep(jnp.tanh(c))
         # Mirrored twice, so that the transpose of this product reads its kernel in standard layout.
-        di, df, dg, do = jnp.split(gates * (e + product(scaled(dh, scale), mirrored.T)), 4, -1)
-        dc = f * dc + di + df + dg
-        return (slope * dc + do, dc), None
+        dz = keep(e + product(scaled(dh, scale), mirrored.T))
+        slope = (1 - gates) * (gates + jnp.broadcast_to(jnp.asarray(candidate, gates.dtype), gates.shape))
+        di, df, dg, do = jnp.split(keep(slope * dz), 4, -1)
+        dc = keep(f * dc + g * di + before * df + i * dg)
+        return (o * (1 - t * t) * dc + t * do, dc), None
 
     carry = (instantiate(dh), instantiate(dc))
-    dlast, (dys, _) = masked_scan(along, carry, (e, slopes), mask, reverse)
+    xs = (e, gates, previous(cs, c, reverse), cs)
+    dlast, (dys, _) = masked_scan(along, carry, xs, mask, reverse)
     return (last, hs), (dlast, dys)
 
 

@@ -18,10 +18,7 @@ import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-
-def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """``[..., in] @ [in, out]`` as one matrix product over all leading axes."""
-    return lax.dot(x.reshape(-1, x.shape[-1]), kernel).reshape(*x.shape[:-1], kernel.shape[-1])
+from jaxnn.ops._product import product
 
 
 def project(
@@ -80,15 +77,23 @@ def masked_scan(
     return lax.scan(body, carry, (xs, mask), reverse=reverse)
 
 
+def keep(x: jax.Array) -> jax.Array:
+    """Return ``x``, computed once: XLA's CPU backend computes a value again for each of its uses.
+
+    The transpose of this line does the same for the cotangent.
+    """
+    return lax.optimization_barrier(x)
+
+
 def squash(z: jax.Array, scale: np.ndarray) -> jax.Array:
     """Sigmoid where ``scale`` is 1/2 and tanh where it is 1, for all gates at once.
 
     ``sigmoid(z) = tanh(z / 2) / 2 + 1 / 2``, so one function makes them all, in one pass over the array.
     XLA's CPU backend computes gates that are taken apart first once for each of their uses, which doubles the
-    time of a step; the barrier keeps it from doing so here.
+    time of a step.
     """
     factor = jnp.broadcast_to(jnp.asarray(scale, z.dtype), z.shape)
-    return lax.optimization_barrier(jnp.tanh(z * factor) * factor + (1 - factor))
+    return keep(jnp.tanh(z * factor) * factor + (1 - factor))
 
 
 def previous(ys: jax.Array, first: jax.Array, reverse: bool) -> jax.Array:

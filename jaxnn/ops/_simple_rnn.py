@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from jaxnn.ops._dispatch import recurrent_formulation
+from jaxnn.ops._product import product
 from jaxnn.ops._recurrent import (
     along_product,
     check_recurrent,
     instantiate,
     masked_scan,
     previous,
-    product,
     project,
     scaled,
 )
