@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core import (
@@ -18,8 +17,8 @@ from jaxnn.core import (
     placed_layers,
     plan_layer,
     spec_of,
-    tree_specs,
 )
+from jaxnn.interop._leaves import insert, stacked, wanted_leaves
 from jaxnn.interop._renames import Renames
 from jaxnn.interop._torch_rules import Source, Tensor, torch_leaves
 
@@ -79,7 +78,7 @@ def from_torch(
     params: Params = {}
     state: State = {}
     for layer in layers:
-        specs = _wanted(layer)
+        specs = wanted_leaves(layer)
         found = _leaves(layer, {name: spec for name, (_, spec) in specs.items()}, renames, tensors)
         for name, (tree, spec) in specs.items():
             value = found[name]
@@ -89,7 +88,7 @@ def from_torch(
                     f"{describe(jax.ShapeDtypeStruct((*layer.copies, *spec.shape), spec.dtype))}, got "
                     f"{describe(value)}; another module, or other sizes"
                 )
-            _insert(params if tree == "params" else state, (*layer.path, *name.split(".")), value)
+            insert(params if tree == "params" else state, (*layer.path, *name.split(".")), value)
     renames.check_used(".".join(layer.path) for layer in layers)
     tensors.check_used(ignore)
     return params, state
@@ -139,16 +138,6 @@ class _Tensors:
             )
 
 
-def _wanted(layer: PlacedLayer) -> dict[str, tuple[str, Any]]:
-    """The tree and the spec of each leaf of one copy of a layer, by its path in the layer."""
-    trees = zip(("params", "state"), tree_specs(layer.plan), strict=True)
-    return {
-        ".".join(str(key.key) for key in keys): (tree, leaf)
-        for tree, specs in trees
-        for keys, leaf in jax.tree_util.tree_leaves_with_path(specs)
-    }
-
-
 def _leaves(
     layer: PlacedLayer, wanted: dict[str, Any], renames: Renames, tensors: _Tensors
 ) -> dict[str, Any]:
@@ -162,7 +151,7 @@ def _leaves(
     if not layer.copies:
         return _copy(layer, wanted, renames, tensors, ())
     each = [_copy(layer, wanted, renames, tensors, (i,)) for i in range(layer.copies[0])]
-    return {name: _stacked([found[name] for found in each]) for name in wanted}
+    return {name: stacked([found[name] for found in each]) for name in wanted}
 
 
 def _copy(
@@ -199,13 +188,3 @@ def _copy(
             )
     # A copy, because a tensor's numpy() shares memory with the module, which may go on training.
     return {leaf: np.array(v) if isinstance(v, np.ndarray) else v for leaf, v in found.items()}
-
-
-def _stacked(values: list[Any]) -> Any:
-    return (np if all(isinstance(value, np.ndarray) for value in values) else jnp).stack(values)
-
-
-def _insert(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    tree[path[-1]] = value

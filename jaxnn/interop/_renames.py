@@ -45,7 +45,7 @@ class Renames:
             if target is not None and rest and not isinstance(target, str):
                 raise ValueError(f"{self.owner}: {'.'.join(parts[:length])!r} has parts; map each of them")
             if target is not None:
-                return f"{target}{rest}" if rest else target
+                return f"{target}{rest}".lstrip(".") if rest else target
         return path
 
     def check_used(self, paths: Iterable[str]) -> None:

@@ -7,8 +7,7 @@ that are added up; attention stacks the projections of queries, keys and values.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
+from jaxnn.interop._leaves import joined
 
 Leaves = dict[str, Any]
 
@@ -126,7 +125,7 @@ def _recurrent(wanted: Mapping[str, Any], source: Source) -> Leaves:
         if "recurrent_bias" in wanted:
             # The candidate's second bias is multiplied by the reset gate, so it can't be added to the first.
             gates = first.shape[0] - wanted["recurrent_bias"].shape[-1]
-            found["bias"] = _joined([found["bias"][:gates], first[gates:]])
+            found["bias"] = joined([found["bias"][:gates], first[gates:]], 0)
             found["recurrent_bias"] = second[gates:]
     return found
 
@@ -157,10 +156,6 @@ def _split(stacked: Any, wanted: Mapping[str, Any], parts: tuple[str, ...]) -> l
 
 def _prelu(wanted: Mapping[str, Any], source: Source) -> Leaves:
     return {"negative_slope": source("weight").reshape(wanted["negative_slope"].shape)}
-
-
-def _joined(parts: list[Any]) -> Any:
-    return (np if all(isinstance(part, np.ndarray) for part in parts) else jnp).concatenate(parts)
 
 
 _RULES: dict[str, Callable[[Mapping[str, Any], Source], Leaves]] = {

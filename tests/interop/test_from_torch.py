@@ -84,7 +84,9 @@ def test_check_finds_a_wrong_gate_order_and_a_wrong_flatten():
     """Both give equal shapes, so nothing but numbers can tell."""
     case = MODELS["lenet"]
     names = {**case.names, "dense_0": "fc1"}
-    with pytest.raises(ValueError, match=r"check_torch: .* further apart than 1e-05, .*: output, gradient of"):
+    with pytest.raises(
+        ValueError, match=r"check_torch: .* further apart than 1e-05, .*: output, gradient of"
+    ):
         interop.check_torch(
             case.module(), case.model(), draw(*case.shape).astype(np.float32), names, inputs=case.inputs
         )
