@@ -71,7 +71,7 @@ def seen(params: Any) -> dict[str, np.ndarray]:
     outputs, values = [x], x
     for index, activation in enumerate((jnp.tanh, jnp.tanh, jax.nn.relu, jax.nn.softmax)):
         layer = params[f"dense_{index}"]
-        values = activation(values @ layer["kernel"] + layer["bias"])
+        values = activation(values @ layer["kernel"] + layer["bias"][None])
         outputs.append(values)
     names = ("picture", "columns", "both", "signs apart", "probability")
     logits, _ = build().apply(params, {}, x)

@@ -95,7 +95,7 @@ def make_train(config: Config, shuffled: bool) -> Callable[[Any, Any], Any]:
 
         state, history = jax.lax.scan(hundred, state, length=chunks)
         layer = state.params["dense_0"]
-        dead = (data[0] @ layer["kernel"] + layer["bias"] <= 0).all(0).mean()
+        dead = (data[0] @ layer["kernel"] + layer["bias"][None] <= 0).all(0).mean()
         return {
             "loss": jnp.append(history, loss(state.params)),
             "right": right(state.params),

@@ -12,7 +12,9 @@ from experiments.plots.histogram import histogram
 from experiments.plots.lines import lines
 from experiments.plots.matrices import matrices
 from experiments.plots.mistakes import mistakes
+from experiments.plots.pictures import pictures
 from experiments.plots.surface import animated_surface, surface
+from experiments.plots.ways import ways
 
 __all__ = [
     "DecisionMap",
@@ -30,5 +32,7 @@ __all__ = [
     "lines",
     "matrices",
     "mistakes",
+    "pictures",
     "surface",
+    "ways",
 ]
