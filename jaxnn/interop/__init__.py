@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from jaxnn.interop._check_flax import check_flax as check_flax
     from jaxnn.interop._check_torch import check_torch as check_torch
     from jaxnn.interop._describe_model import describe_model as describe_model
+    from jaxnn.interop._export_model import export_model as export_model
     from jaxnn.interop._flax_layer import flax_layer as flax_layer
     from jaxnn.interop._from_flax import from_flax as from_flax
     from jaxnn.interop._from_flax import to_flax as to_flax
@@ -26,6 +27,7 @@ _HOMES = {
     "check_flax": "jaxnn.interop._check_flax",
     "check_torch": "jaxnn.interop._check_torch",
     "describe_model": "jaxnn.interop._describe_model",
+    "export_model": "jaxnn.interop._export_model",
     "flax_layer": "jaxnn.interop._flax_layer",
     "from_flax": "jaxnn.interop._from_flax",
     "from_torch": "jaxnn.interop._from_torch",

@@ -14,10 +14,12 @@ X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
 
 class LinenBody(linen.Module):
+    rate: float = 0.5
+
     @linen.compact
     def __call__(self, x, train: bool):
         x = linen.BatchNorm(use_running_average=not train, momentum=0.9)(linen.Dense(4)(x))
-        return linen.Dropout(0.5, deterministic=not train)(x)
+        return linen.Dropout(self.rate, deterministic=not train)(x)
 
 
 class NnxBody(nnx.Module):
@@ -95,7 +97,7 @@ def test_gradients_and_statistics_are_those_of_our_layers(layer):
 
 def test_it_trains_in_fit():
     model = nn.chain(
-        interop.flax_layer(LinenBody()), interop.flax_layer(lambda rngs: nnx.Linear(4, 1, rngs=rngs))
+        interop.flax_layer(LinenBody(0.0)), interop.flax_layer(lambda rngs: nnx.Linear(4, 1, rngs=rngs))
     )
     task = train.supervised(model, losses.squared_error)
     data = X, X.sum(-1, keepdims=True)
