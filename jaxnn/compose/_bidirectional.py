@@ -26,6 +26,7 @@ from jaxnn.core import (
     planned,
     spec_of,
 )
+from jaxnn.layers._cached import WholeLayer
 from jaxnn.layers._rnn import RecurrentLayer
 
 _MERGES: dict[str, Callable[[Any, Any], Any]] = {
@@ -105,7 +106,9 @@ def bidirectional(forward: Any, backward: Any = None, merge: str | None = "conca
                 new_state[name] = child_state
         return _merged(merge, *outputs), new_state
 
-    result = planned("bidirectional", plan, apply)
+    made = planned("bidirectional", plan, apply)
+    reason = "the way back begins at the end, which is still to come"
+    result = WholeLayer(made.name, made.init, made.apply, made.plan, made.is_named, made.kind, reason)
     return result
 
 

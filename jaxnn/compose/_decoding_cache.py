@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import Layer, Params, Plan, PyTree, State, describe, plan_layer, spec_of
-from jaxnn.layers._cached import CALL, PROBE, CachedLayer
+from jaxnn.layers._cached import CALL, PROBE, CachedLayer, WholeLayer
 
 _TIMES = (1, 2)
 
@@ -52,6 +52,10 @@ def _probe(plan: Plan, longer: Plan, copies: tuple[int, ...], path: str) -> Stat
     """A state that asks every layer with a cache what it is called with; other layers are checked."""
     if isinstance(plan.layer, CachedLayer):
         return {PROBE: jnp.zeros(copies, bool)}
+    if isinstance(plan.layer, WholeLayer):
+        if _moving(plan.input, longer.input):
+            raise ValueError(f"decoding_cell: {path} ({plan.layer.name}): {plan.layer.reason}")
+        return {}
     if not plan.children:
         _check_position_alone(plan, longer, path)
         return {}

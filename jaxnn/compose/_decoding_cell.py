@@ -30,9 +30,9 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
 
     Any model made of ``chain``, ``repeat``, ``residual``, ``nn.model`` and their like works as it is, without
     a second definition or a flag (Flax needs ``decode=True`` modules and a mutable collection). What keeps
-    something from step to step (``attention``, ``positional_embedding``, ``rotary``) does so in the carry;
-    all other layers must act on each position alone, which is checked. Code of your own between the children
-    of an ``nn.model`` must do so too, which is not.
+    something from step to step (``attention``, ``positional_embedding``, ``rotary``, ``rnn``, ``lstm``,
+    ``gru``, ``simple_rnn``) does so in the carry; all other layers must act on each position alone, which is
+    checked. Code of your own between the children of an ``nn.model`` must do so too, which is not.
 
     The cell:
 

@@ -30,6 +30,17 @@ class CachedLayer(Layer):
     cache: Callable[[Params, PyTree, int], State] | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, repr=False)
+class WholeLayer(Layer):
+    """A layer of layers that has no incremental form, whatever its children have.
+
+    Attributes:
+        reason: why it has none.
+    """
+
+    reason: str = ""
+
+
 def cached(
     name: str,
     init: Callable[[Any, PyTree], Params] | None,
@@ -56,16 +67,37 @@ def cached(
     ) -> tuple[PyTree, State]:
         del key
         check_train(name, train)
-        if not state:
-            return apply(params, x), state
-        if STEPPED in state:
-            raise ValueError(
-                f"{name}: called twice on the sequence in one decoding step, where each call needs a cache "
-                "of its own; give the model two layers"
-            )
-        if PROBE in state:
-            return apply(params, x), {**state, f"{CALL}{len(state)}": x}
-        y, new = step(params, state, x)
-        return y, {STEPPED: new}
+        return whole_or_next(
+            name, state, x, lambda x: apply(params, x), lambda cache, x: step(params, cache, x)
+        )
 
     return CachedLayer(name, init_layer, apply_layer, cache=cache)
+
+
+def whole_or_next(
+    name: str,
+    state: State,
+    x: PyTree,
+    whole: Callable[[PyTree], PyTree],
+    step: Callable[[State, PyTree], tuple[PyTree, State]],
+) -> tuple[PyTree, State]:
+    """Apply a layer as its state asks: to a whole sequence, to one that is probed, or to the next positions.
+
+    Args:
+        name: kind of the layer.
+        state: its part of the state.
+        x: its input.
+        whole: ``x -> y`` on whole sequences.
+        step: ``(cache, x) -> (y, cache)`` on the next positions.
+    """
+    if not state:
+        return whole(x), state
+    if STEPPED in state:
+        raise ValueError(
+            f"{name}: called twice on the sequence in one decoding step, where each call needs a cache "
+            "of its own; give the model two layers"
+        )
+    if PROBE in state:
+        return whole(x), {**state, f"{CALL}{len(state)}": x}
+    y, new = step(state, x)
+    return y, {STEPPED: new}

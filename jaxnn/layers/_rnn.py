@@ -20,12 +20,13 @@ from jaxnn.core import (
     refuse_masked,
     same_spec,
 )
+from jaxnn.layers._cached import CachedLayer, whole_or_next
 from jaxnn.layers._scan_cell import scan_cell
 
 
 @dataclass(frozen=True, repr=False)
-class RecurrentLayer(Layer):
-    """A layer that scans, and knows in which direction.
+class RecurrentLayer(CachedLayer):
+    """A layer that scans, and knows in which direction. What it remembers while decoding is its carry.
 
     Attributes:
         reverse: whether it goes from the last step to the first.
@@ -97,6 +98,15 @@ def recurrent_layer(name: str, cell: Any, reverse: Any, sequences: Any, return_c
         check_train(name, train)
         if key is not None:
             check_key(name, key)
+        return whole_or_next(
+            name,
+            state,
+            x,
+            lambda x: whole(params, x, key, train),
+            lambda cache, x: following(params, cache, x, key, train),
+        )
+
+    def whole(params: Params, x: PyTree, key: Any, train: bool) -> PyTree:
         value, mask, carry = _read(name, cell, x)
         carry = _initial(name, cell, params, value, carry)
         last, ys = scan_cell(cell, params, carry, value, mask=mask, reverse=reverse, key=key, train=train)
@@ -105,9 +115,48 @@ def recurrent_layer(name: str, cell: Any, reverse: Any, sequences: Any, return_c
             y = jax.tree.map(lambda leaf: leaf[:, 0 if reverse else -1], ys)
         else:
             y = ys if mask is None else Masked(ys, mask)
-        return ((y, last) if return_carry else y), state
+        return (y, last) if return_carry else y
 
-    return RecurrentLayer(name, init, apply, reverse=reverse)
+    def cache(params: Params, x: PyTree, length: int) -> State:
+        del length
+        if reverse or return_carry or not sequences:
+            raise ValueError(
+                f"{name}: a sequence can be decoded step by step only forwards and with all outputs, got "
+                f"reverse={reverse}, return_sequences={sequences}, return_carry={return_carry}; "
+                "leave these out"
+            )
+        value = _next(name, cell, x)
+        own = jax.eval_shape(cell.init, jax.eval_shape(jax.random.key, 0), _one_step(value))
+        # repeat stacks parameters on axes in front, of which a cache is told later.
+        one = jax.tree.map(
+            lambda p, o: jax.ShapeDtypeStruct(p.shape[p.ndim - o.ndim :], p.dtype), params, own
+        )
+        carry = jax.eval_shape(cell.init_carry, one, _one_step(value))
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), carry)
+        return {"carry": zeros, "begun": jnp.zeros((), bool)}
+
+    def following(params: Params, state: State, x: PyTree, key: Any, train: bool) -> tuple[PyTree, State]:
+        value = _next(name, cell, x)
+        # An initial carry that is learned stands in the parameters, so the first step begins with it.
+        first = _initial(name, cell, params, value, None)
+        stored, begun = state["carry"], state["begun"]
+        carry = jax.tree.map(lambda s, f: jnp.where(begun, s.astype(f.dtype), f), stored, first)
+        last, ys = scan_cell(cell, params, carry, value, mask=None, reverse=False, key=key, train=train)
+        new = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), last, stored)
+        return ys, {"carry": new, "begun": jnp.ones((), bool)}
+
+    return RecurrentLayer(name, init, apply, cache=cache, reverse=reverse)
+
+
+def _next(name: str, cell: Cell, x: PyTree) -> Any:
+    """The next positions of a sequence that is decoded."""
+    value, mask, carry = _read(name, cell, x)
+    if mask is not None or carry is not None:
+        raise ValueError(
+            f"{name}: decoding step by step keeps the carry itself and every position is real, got "
+            f"{describe(x)}; pass the sequence alone"
+        )
+    return value
 
 
 def _read(name: str, cell: Cell, x: PyTree) -> tuple[Any, Any, Any]:

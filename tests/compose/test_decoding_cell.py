@@ -35,6 +35,23 @@ def translator(m, x):
     return m.head(m.decoder((m.here(m.embed(tokens)), memory))[0])
 
 
+@nn.model(
+    embed=nn.embedding(7, 8),
+    encoder=nn.chain(nn.dense(4), nn.bidirectional(nn.lstm(4))),
+    bridge=nn.chain(nn.gru(8, return_sequences=False)),
+    decoder=nn.lstm(8),
+    attend=nn.attention(2),
+    head=nn.dense(7),
+)
+def recurrent_translator(m, x):
+    """A recurrent encoder and decoder with attention to all that was read (Bahdanau et al., 2015)."""
+    tokens, source = x
+    memory = m.encoder(source)
+    read = m.bridge(memory)
+    h = m.decoder(m.embed(tokens))
+    return m.head(h + m.attend((h, memory)) + jnp.broadcast_to(read[:, None], h.shape))
+
+
 def _decoder(*middle):
     return nn.chain(nn.embedding(7, 8), *middle, nn.dense(7))
 
@@ -50,16 +67,23 @@ MODELS = {
     "branches": _decoder(nn.branch(nn.attention(2, causal=True), nn.dense(8)), nn.add()),
     "nested repeat": _decoder(nn.repeat(nn.chain(nn.repeat(nn.attention(2, causal=True), 2), jnp.tanh), 2)),
     "free-form": free_form,
+    "lstm": _decoder(nn.lstm(8), nn.simple_rnn(8)),
+    "gru, learned carry, repeated": _decoder(nn.repeat(nn.residual(nn.gru(8, learn_carry=True)), 2)),
+    "stacked cells": _decoder(nn.rnn(nn.stacked_cell(nn.lstm_cell(8), nn.gru_cell(8)))),
+    "recurrence and attention": _decoder(nn.gru(8), nn.attention(2, causal=True)),
+    "cast recurrence": nn.cast(_decoder(nn.lstm(8)), jnp.float16),
     "cast": nn.cast(_decoder(nn.transformer_block(2, causal=True)), jnp.float16),
     "encoder and decoder": translator,
     "masked memory": translator,
+    "recurrent encoder and decoder": recurrent_translator,
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_steps_equal_the_whole_pass(name):
     model = MODELS[name]
-    memory = {"encoder and decoder": SOURCE, "masked memory": nn.Masked(SOURCE, HEARD)}.get(name)
+    memory = SOURCE if name.endswith("encoder and decoder") else None
+    memory = nn.Masked(SOURCE, HEARD) if name == "masked memory" else memory
     cell = nn.decoding_cell(model, 6)
     first = TOKENS[:, 0] if memory is None else (TOKENS[:, 0], memory)
     params = cell.init(jax.random.key(0), first)
@@ -73,7 +97,7 @@ def test_steps_equal_the_whole_pass(name):
 
     whole, steps, carry, end = both(params)
     assert steps.dtype == whole.dtype
-    tolerance = 3e-2 if name == "cast" else 1e-5
+    tolerance = 3e-2 if name.startswith("cast") else 1e-5
     np.testing.assert_allclose(
         steps.astype(jnp.float32), whole.astype(jnp.float32), rtol=tolerance, atol=tolerance
     )
@@ -166,6 +190,12 @@ REFUSED = {
         nn.stateless("cumulate", None, lambda params, x: jnp.cumsum(x, axis=1))
     ),
     "carries state": _decoder(nn.batch_norm()),
+    "gru: .* only forwards and with all outputs, got reverse=True": _decoder(nn.gru(8, reverse=True)),
+    "lstm: .*return_sequences=False": nn.chain(nn.embedding(7, 8), nn.lstm(8, return_sequences=False)),
+    "gru: .*return_carry=True": nn.chain(nn.embedding(7, 8), nn.gru(8, return_carry=True)),
+    r"bidirectional_0 \(bidirectional\): the way back begins at the end": _decoder(
+        nn.bidirectional(nn.gru(4))
+    ),
 }
 
 
