@@ -42,8 +42,8 @@ def from_torch(
     names both. :func:`check_torch` then asserts equal outputs and gradients.
 
     Args:
-        state_dict: ``module.state_dict()``, or a flat dict of anything that has ``numpy()``, of NumPy or of
-            JAX arrays, as a ``.safetensors`` file of PyTorch gives.
+        state_dict: ``module.state_dict()``; or a dict, flat or nested, of anything that has ``numpy()``, of
+            NumPy or of JAX arrays, as :func:`load_safetensors` gives of a file that PyTorch's users publish.
         model: our layer, which computes the same.
         x: its input, or specs of it.
         names: a pattern of our path to the module's name: ``{"conv_0": "features.0", "block_{i}.attention":
@@ -94,6 +94,14 @@ def from_torch(
     return params, state
 
 
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Names joined with dots, as a state dict has them, from nested dicts too."""
+    flat: dict[str, Any] = {}
+    for name, node in tree.items():
+        flat |= _flat(node, f"{prefix}{name}.") if isinstance(node, Mapping) else {f"{prefix}{name}": node}
+    return flat
+
+
 class _Tensors:
     """The state dict as arrays, and which of them were used."""
 
@@ -102,7 +110,7 @@ class _Tensors:
             raise TypeError(
                 f"from_torch: expected a state dict, got {describe(state_dict)}; pass module.state_dict()"
             )
-        self._tensors = dict(state_dict)
+        self._tensors = _flat(state_dict)
         self._used: set[str] = set()
 
     def __contains__(self, name: str) -> bool:

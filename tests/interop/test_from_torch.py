@@ -9,7 +9,7 @@ import pytest
 from torch_models import MODELS, draw
 
 import jaxnn as nn
-from jaxnn import interop
+from jaxnn import interop, surgery
 
 torch = pytest.importorskip("torch")
 
@@ -188,6 +188,17 @@ def test_what_is_no_tensor():
     half = torch.nn.Linear(3, 2).bfloat16().state_dict()
     with pytest.raises(TypeError, match=r"weight: .*; convert it first, as in tensor\.float\(\)"):
         interop.from_torch(half, nn.dense(2), jnp.ones((1, 3)), {"": "*"})
+
+
+def test_a_published_file_is_read_without_torch(tmp_path):
+    from safetensors.torch import save_file
+
+    module, model = linear_and_model()
+    save_file(module.state_dict(), tmp_path / "x")
+    x, names = jnp.ones((1, 3)), {"dense_0": "0"}
+    found = interop.from_torch(interop.load_safetensors(tmp_path / "x"), model, x, names)
+    expected = interop.from_torch(module.state_dict(), model, x, names)
+    assert surgery.difference(found[0], expected[0]).equal
 
 
 def test_torch_is_never_imported():
