@@ -1,5 +1,6 @@
 """How gradients and activations flow through the layers, measured by every step of training itself."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -139,7 +140,7 @@ def _square(leaves: list[Any], copies: tuple[int, ...]) -> Any:
         wide = jnp.abs(leaf).astype(wide_dtype(jnp.abs(leaf).dtype))
         return jnp.sum(wide**2, tuple(range(len(copies), leaf.ndim)))
 
-    return jnp.asarray(sum(map(one, leaves)))
+    return functools.reduce(jnp.add, map(one, leaves))
 
 
 def _one_step(square: Any) -> RootMean:

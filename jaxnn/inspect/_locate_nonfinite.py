@@ -95,7 +95,7 @@ def locate_nonfinite(
         >>> from jaxnn import inspect, losses, optim, train
         >>> model = nn.chain(nn.dense(4), jnp.log, nn.dense(1))
         >>> task = train.supervised(model, losses.squared_error)
-        >>> batch = -jnp.ones((2, 3)), jnp.ones((2, 1))
+        >>> batch = jnp.zeros((2, 3)), jnp.ones((2, 1))
         >>> state = train.TrainState.create(task, optim.sgd(0.1), jax.random.key(0), batch)
         >>> print(inspect.locate_nonfinite(task, optim.sgd(0.1), state, [batch]))
         step 0, forward: first not finite is the output of log_0

@@ -1,6 +1,5 @@
 """The largest stable learning rate of gradient descent, ``2 / lambda_max`` of the loss's Hessian."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from jaxnn.core import check_key, check_train, describe, is_traced, non_negative, positive_int
+from jaxnn.core import describe, is_traced, non_negative, positive_int
+from jaxnn.inspect._scalar_loss import scalar_loss
 
 
 class _Basis(NamedTuple):
@@ -73,7 +73,11 @@ def stability_limit(
     """
     iterations = positive_int("stability_limit", "iterations", iterations)
     non_negative("stability_limit", "tolerance", tolerance, positive=True)
-    loss = _scalar_loss(objective, {} if state is None else state, key, train)
+    evaluate = scalar_loss("stability_limit", objective, state, key, train)
+
+    def loss(params: Any, batch: Any) -> Any:
+        return evaluate(params, batch, key)[0]
+
     _check_params(params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     run = jax.jit(_largest, static_argnums=(0, 3))
@@ -81,33 +85,6 @@ def stability_limit(
     if not is_traced(curvature):
         _check_result(float(curvature), float(error), int(count), tolerance)
     return jnp.where(curvature > 0, 2 / jnp.where(curvature > 0, curvature, 1), jnp.inf)
-
-
-def _scalar_loss(objective: Any, state: Any, key: Any, train: bool) -> Callable[[Any, Any], Any]:
-    check_train("stability_limit", train)
-    if key is not None:
-        check_key("stability_limit", key)
-
-    def loss(params: Any, batch: Any) -> Any:
-        if not hasattr(objective, "evaluate"):
-            value = objective(params, batch)
-        else:
-            from jaxnn.train._objective import checked_terms, reduce_terms
-
-            terms, _ = objective.evaluate(params, state, batch, key=key, train=train)
-            value = reduce_terms(checked_terms(terms)).compute()
-        if not hasattr(value, "shape") or value.shape != ():
-            raise TypeError(
-                f"stability_limit: the loss must be a scalar, got {describe(value)}; take its mean"
-            )
-        return value
-
-    if not callable(objective) and not hasattr(objective, "evaluate"):
-        raise TypeError(
-            f"stability_limit: expected an Objective or a function (params, batch) -> scalar, "
-            f"got {describe(objective)}"
-        )
-    return loss
 
 
 def _check_params(params: Any) -> None:
