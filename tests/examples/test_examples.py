@@ -12,7 +12,7 @@ SMALL = {
     "unet": ({"epochs": 2, "examples": 64, "features": 4, "depth": 1}, 0.95),
 }
 # What the full ones reach.
-ACCURACY = {"bidirectional_gru": 0.9, "resnet": 0.97, "unet": 0.95}
+ACCURACY = {"bidirectional_gru": 0.9, "resnet": 0.94, "unet": 0.95}
 
 
 @pytest.mark.parametrize("name", SMALL)
