@@ -40,7 +40,7 @@ class Masked:
         if value.shape[: mask.ndim] != mask.shape:
             raise ValueError(
                 f"Masked: the mask's shape must be a prefix of the value's, got value {describe(value)} "
-                f"and mask {describe(mask)}"
+                f"and mask {describe(mask)}; mark positions, as in tokens != pad_id"
             )
         self.value = value
         self.mask = mask

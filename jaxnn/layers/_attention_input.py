@@ -43,7 +43,8 @@ class Heads(NamedTuple):
         if kv > heads or heads % kv:
             raise ValueError(
                 f"attention: kv_heads must divide num_heads, got kv_heads={kv} and num_heads={heads}; each "
-                "head of keys and values serves num_heads / kv_heads heads of queries"
+                "head of keys and values serves num_heads / kv_heads heads of queries, so use one of "
+                f"{', '.join(str(n) for n in range(1, heads + 1) if heads % n == 0)}"
             )
         if not isinstance(causal, bool):
             raise TypeError(f"attention: causal must be a Python bool, got {describe(causal)}")

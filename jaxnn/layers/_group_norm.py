@@ -115,7 +115,8 @@ def _group_norm(
             raise ValueError(f"{name}: there is nothing to normalise over in {describe(x)}")
         if x.shape[-1] % groups:
             raise ValueError(
-                f"{name}: groups must divide the features, got groups={groups} and {describe(x)}"
+                f"{name}: groups must divide the features, got groups={groups} and {describe(x)}; "
+                "use a divisor of the last axis"
             )
 
     def init(key: Any, x: Any) -> dict[str, Any]:

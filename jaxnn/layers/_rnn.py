@@ -181,7 +181,8 @@ def _read(name: str, cell: Cell, x: PyTree) -> tuple[Any, Any, Any]:
         raise ValueError(f"{name}: expected at least one step in [batch, time, ...], got {describe(value)}")
     if mask is not None and mask.shape != value.shape[:2]:
         raise ValueError(
-            f"{name}: expected a mask [batch, time] for each step of {describe(value)}, got {describe(mask)}"
+            f"{name}: expected a mask [batch, time] for each step of {describe(value)}, got "
+            f"{describe(mask)}; mark steps, as in tokens != pad_id"
         )
     return value, mask, carry
 
