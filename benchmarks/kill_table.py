@@ -27,7 +27,7 @@ from jaxnn import testing
 _FOLDER = Path(__file__).parent
 DATA = _FOLDER / "results" / "kill_table.json"
 PAGE = _FOLDER.parent / "docs" / "kill_table.md"
-_BLOCK = 100
+_BLOCK = 500
 
 
 def measure(mutant: Mutant) -> dict[str, Any]:
@@ -48,6 +48,17 @@ def measure(mutant: Mutant) -> dict[str, Any]:
         "verdicts": len(broken.verdicts) + len(original.verdicts),
         "peers": {peer: _peer_checkers.outcome(peer, mutant) for peer in _peer_checkers.PEERS},
     }
+
+
+def _more_seeds(mutant: Mutant, seeds: dict[str, Any], target: int) -> None:
+    """Go on with the seeds on one original until there are ``target``."""
+    tally = seeds.setdefault(mutant.name, {"seeds": 0, "failed": 0, "inconclusive": 0})
+    if tally["seeds"] < target:
+        found = _false_alarms.count(mutant, range(tally["seeds"], target))
+        for outcome in ("failed", "inconclusive"):
+            tally[outcome] += found[outcome]
+        tally["seeds"] = target
+        jax.clear_caches()
 
 
 def _load(fresh: bool) -> dict[str, Any]:
@@ -83,22 +94,12 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{mutant.name}: {', '.join(row['killers']) or 'ALIVE'} | {row['peers']}", flush=True)
             if not options.only:
                 _save(results)
-    for mutant in chosen:
-        tally = results["seeds"].setdefault(mutant.name, {"seeds": 0, "failed": 0, "inconclusive": 0})
-        if tally["seeds"] >= options.seeds:
-            continue
-        run = _false_alarms.checks_of(mutant)
-        for start in range(tally["seeds"], options.seeds, _BLOCK):
-            stop = min(start + _BLOCK, options.seeds)
-            found = _false_alarms.count(mutant.name, run, range(start, stop))
-            tally.update(
-                seeds=stop,
-                failed=tally["failed"] + found["failed"],
-                inconclusive=tally["inconclusive"] + found["inconclusive"],
-            )
+    for target in range(_BLOCK, options.seeds + _BLOCK, _BLOCK):
+        for mutant in chosen:
+            _more_seeds(mutant, results["seeds"], min(target, options.seeds))
             if not options.only:
                 _save(results)
-        print(f"{tally['seeds']} seeds on the original of {mutant.name!r}: {tally}", flush=True)
+        print(f"{min(target, options.seeds)} seeds on each of {len(chosen)} originals", flush=True)
     rows = [results["mutants"][m.name] for m in chosen]
     text = page(rows, results["seeds"])
     if options.only:

@@ -71,8 +71,8 @@ late_count = _patched(
 )
 epsilon_inside = _patched(
     "adam",
-    "root = jnp.sqrt(nu / correction2 + eps_root) + eps",
-    "root = jnp.sqrt(nu / correction2 + eps_root + eps)",
+    "root = jnp.sqrt(nu * factor2 + eps_root) + eps",
+    "root = jnp.sqrt(nu * factor2 + eps_root + eps)",
 )
 second_moment_unsquared = _patched("rmsprop", "(1 - decay) * (g * g)", "(1 - decay) * g")
 old_momentum = _patched(

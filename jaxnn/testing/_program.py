@@ -158,6 +158,7 @@ class Program:
     def at(self, moving: Sequence[Any]) -> "Program":
         """The same program, compiled variants included, at other values of the leaves that move."""
         other, values = copy.copy(self), iter(moving)
+        other.__dict__["specs"] = self.specs  # no value has a part in them: traced once for all points
         other.leaves = [
             next(values) if on else leaf for leaf, on in zip(self.leaves, self.moves, strict=True)
         ]

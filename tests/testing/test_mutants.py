@@ -46,3 +46,8 @@ def test_names_are_unique():
     names = [mutant.name for mutant in MUTANTS]
     assert len(set(names)) == len(names)
     assert len(names) >= 45
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_a_bug_can_still_be_put_in(mutant):
+    assert mutant.make(True) is not None
