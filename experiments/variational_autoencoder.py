@@ -202,8 +202,9 @@ def _curves(page: Page, history: list[dict[str, Any]]) -> None:
     page.show(
         "The bound",
         "The bound is the negative sum of two costs. Sharp clouds make a picture come out right, but cost "
-        "divergence: the nats that a code tells about its picture. Training finds the balance. (The training curve is "
-        "the mean over an epoch, while the network still got better, so it lies below the test curve.)",
+        "divergence: the nats that a code tells about its picture. Training finds the balance. (The "
+        "training curve is the mean over an epoch, while the network still got better, so it lies below the "
+        "test curve.)",
         "bound.png",
     )
 
