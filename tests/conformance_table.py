@@ -115,6 +115,8 @@ TABLE = [
     Entry("group_norm", lambda: nn.group_norm(1), f32(3, 5, 3), NORM | {"bad_inputs": [f32(3, 5, 4)]}),
     Entry("instance_norm", lambda: nn.instance_norm(), f32(3, 5, 3), NORM | {"bad_inputs": [f32(3, 4)]}),
     Entry("batch_norm masked", lambda: nn.batch_norm(), f32(3, 5, 3), NORM | {"cross_batch": True}),
+    # In training the singular vectors are those of the step, held fixed, so finite differences would differ.
+    Entry("spectral_norm", lambda: nn.spectral_norm(nn.dense(3)), f32(4, 5), {"train": False}),
     Entry("embedding", lambda: nn.embedding(7, 3), IDS, {"bad_inputs": [f32(3, 5)]}),
     Entry("one_hot", lambda: nn.one_hot(7), IDS, INTEGERS),
     Entry("embedding tied", lambda: nn.embedding(7, 4, tied=True), f32(3, 5, 4), {"mask": MASK}),

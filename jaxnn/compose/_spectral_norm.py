@@ -86,7 +86,8 @@ def spectral_norm(layer: Any, *, where: str = "*", iterations: int = 1, epsilon:
             for path, stacked in places.items():
                 kernel = _at(specs, path)
                 shape = (*kernel.shape[:stacked], kernel.shape[-1])
-                own = fold_name(key, "init", f"{_ENTRY} {'.'.join(path)}")
+                # Where the iteration starts does not matter, so it takes nothing from the layer's own key.
+                own = fold_name(jax.random.key(0), "init", ".".join(path))
                 drawn = jax.random.normal(own, shape, wide_dtype(kernel.dtype))
                 _insert(vectors, path, _unit(drawn, epsilon))
             return params, {**state, _ENTRY: vectors}

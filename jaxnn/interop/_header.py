@@ -9,19 +9,36 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 # Some 100,000 arrays. Parsing takes ten times as much memory, which nothing but the header's length bounds.
 LONGEST_HEADER = 10_000_000
 # NumPy has no more axes; trees as deep as a hostile name can be would overflow the stack of who walks them.
 MOST_AXES = 32
 MOST_PARTS = 32
-_BITS = {"BOOL": 8, "BF16": 16, "F16": 16, "F32": 32, "F64": 64, "C64": 64}
+_TOO_LARGE = 2**62
+_TYPES = {"BOOL": "u1", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8"}
 _ENTRY = {"dtype", "shape", "data_offsets"}
 
 
-def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the entries of all arrays by name, and the metadata.
+class Header(NamedTuple):
+    """What a file says about itself, found to be consistent.
+
+    Attributes:
+        entries: of each array by name: ``dtype``, ``shape`` and ``data_offsets``.
+        metadata: text by name.
+        start: byte at which the values begin.
+    """
+
+    entries: dict[str, Any]
+    metadata: dict[str, str]
+    start: int
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of a file.
 
     Raises:
         ValueError: the file is not a whole safetensors file; the message says in what.
@@ -39,7 +56,18 @@ def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("__metadata__ must map text to text")
     _check_offsets(entries, size - 8 - length)
-    return entries, metadata
+    return Header(entries, metadata, 8 + length)
+
+
+def array_type(dtype: Any) -> np.dtype[Any] | None:
+    """Return NumPy's dtype for the format's name, with ``uint8`` for booleans; ``None`` where it has none."""
+    if dtype == "BF16":
+        import jax.numpy as jnp
+
+        return np.dtype(jnp.bfloat16)
+    if isinstance(dtype, str) and re.fullmatch(r"[IU](8|16|32|64)", dtype):
+        return np.dtype(f"<{dtype[0].lower()}{int(dtype[1:]) // 8}")
+    return np.dtype(_TYPES[dtype]) if isinstance(dtype, str) and dtype in _TYPES else None
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
@@ -89,22 +117,19 @@ def _place(name: str, entry: Any, size: int) -> tuple[int, int, str]:
         raise ValueError(f"the array {shown} needs a shape of up to {MOST_AXES} whole numbers")
     if not _naturals(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= size:
         raise ValueError(f"the array {shown} needs data_offsets within the {size} bytes of values")
-    bytes_each = _bits(shown, entry["dtype"]) // 8
-    expected = bytes_each
+    dtype = array_type(entry["dtype"])
+    if dtype is None:
+        raise ValueError(
+            f"the array {shown} has the dtype {str(entry['dtype'])[:20]!r}, which NumPy can't hold"
+        )
+    largest = dtype.itemsize
     for extent in shape:
-        # Stops long before the product of hostile numbers gets large; a zero wins wherever it stands.
-        expected = 0 if 0 in shape else min(expected * extent, size + 1)
-    if expected != offsets[1] - offsets[0]:
+        # Cut off, so that the product of hostile numbers does not get large.
+        largest = min(largest * max(extent, 1), _TOO_LARGE)
+    # NumPy refuses such extents even beside a zero.
+    if largest == _TOO_LARGE or (0 if 0 in shape else largest) != offsets[1] - offsets[0]:
         raise ValueError(f"the array {shown} has a shape of other bytes than its data_offsets")
     return offsets[0], offsets[1], name
-
-
-def _bits(shown: str, dtype: Any) -> int:
-    if isinstance(dtype, str):
-        integer = re.fullmatch(r"[IU](8|16|32|64)", dtype)
-        if integer or dtype in _BITS:
-            return int(integer[1]) if integer else _BITS[dtype]
-    raise ValueError(f"the array {shown} has the dtype {str(dtype)[:20]!r}, which NumPy can't hold")
 
 
 def _naturals(numbers: Any) -> bool:

@@ -48,8 +48,8 @@ class AdaptedLayer(Layer):
 def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype: Any = None) -> AdaptedLayer:
     """Add low-rank adapters to chosen dense kernels of any model.
 
-    Parameters: ``{"base": ..., "adapters": ...}``. ``base`` is the model's own tree, made from the key it
-    would have got, so put trained weights there. ``adapters`` has, at the path of each chosen kernel
+    Parameters: ``{"base": ..., "adapters": ...}``. ``base`` is the model's own tree: put trained weights
+    there. ``adapters`` has, at the path of each chosen kernel
     ``(in, out)``, ``lora_a`` ``(in, rank)``, normal with variance ``1 / in``, and ``lora_b``
     ``(rank, out)``, zero, so that training starts from the model as it is. What ``repeat`` stacks has
     stacked adapters. State, randomness and output are the model's.
@@ -110,10 +110,10 @@ def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype
                 )
 
         def build(key: Any) -> tuple[Params, State]:
-            base, state = found.build(key)
+            base, state = found.build(fold_name(key, "init", "base"))
             adapters: Params = {}
             for path, spec in adapted.items():
-                own = fold_name(key, "init", f"lora {path}")
+                own = fold_name(key, "init", f"adapters.{path}")
                 _insert(adapters, path, _adapter(own, spec, rank, param_dtype))
             return {"base": base, "adapters": adapters}, state
 
