@@ -13,7 +13,7 @@ import pytest
 from parity import assert_close, draw, to_numpy
 
 import jaxnn as nn
-from jaxnn import losses, train
+from jaxnn import losses, metrics, ops, train
 
 Z, Y = draw(5, 4), draw(5, 4, seed=1)
 P = np.abs(Y) / np.abs(Y).sum(-1, keepdims=True)
@@ -273,3 +273,36 @@ def test_half_precision_is_taken_to_float32(dtype: Any) -> None:
         assert found.dtype == jnp.float32
         np.testing.assert_allclose(found, loss(z.astype(jnp.float32), y.astype(jnp.float32)), rtol=1e-6)
     assert losses.ctc(z, jnp.array([1])).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("padding", [-np.inf, np.nan, np.inf])
+@pytest.mark.parametrize("by", ["mask of outputs", "mask of targets", "weights"])
+def test_what_does_not_count_has_no_gradient_whatever_it_is(by: str, padding: float) -> None:
+    task = train.supervised(nn.chain(lambda x: x * 2.0), losses.cross_entropy)
+    real, labels = jnp.array([True, False]), jnp.array([1, 0])
+    z = jnp.array([[0.0, 1.0], [padding, padding]])
+
+    def mean(z: Any) -> Any:
+        batch = {
+            "mask of outputs": (nn.Masked(z, real), labels),
+            "mask of targets": (z, nn.Masked(labels, real)),
+            "weights": (z, labels, jnp.array([1.0, 0.0])),
+        }[by]
+        terms, _ = task.evaluate({}, {}, batch)
+        return metrics.Mean.of(terms.values, terms.weights).compute()
+
+    value, slope = jax.value_and_grad(mean)(z)
+    expected, row = jax.value_and_grad(lambda z: losses.cross_entropy(2.0 * z, jnp.asarray(1)))(z[0])
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    np.testing.assert_allclose(slope[0], row, rtol=1e-6)
+    assert not slope[1].any()
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+def test_gelu_is_right_in_any_precision(dtype: Any) -> None:
+    x = jnp.array([-6e4, -200.0, -40.0, -1.0, 0.0, 1.0, 40.0, 150.0, 6e4], dtype)
+    value, slope = jax.vmap(jax.value_and_grad(ops.gelu))(x)
+    assert value.dtype == slope.dtype == dtype
+    wide = jax.vmap(jax.value_and_grad(jax.nn.gelu))(x.astype(jnp.float32))
+    for found, expected in zip((value, slope), wide, strict=True):
+        np.testing.assert_allclose(found.astype(jnp.float32), expected, rtol=1e-2, atol=1e-6)

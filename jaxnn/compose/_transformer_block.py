@@ -7,8 +7,6 @@ et al., 2017, arXiv:1706.03762).
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from jaxnn.compose._chain import chain
 from jaxnn.compose._model import model
 from jaxnn.core import (
@@ -30,6 +28,7 @@ from jaxnn.core import (
     probability,
 )
 from jaxnn.layers import attention, dense, dropout, layer_norm
+from jaxnn.ops import gelu
 
 
 def transformer_block(
@@ -39,7 +38,7 @@ def transformer_block(
     *,
     cross: bool = False,
     mlp_ratio: float = 4.0,
-    activation: Any = jax.nn.gelu,
+    activation: Any = gelu,
     dropout_rate: Any = 0.0,
     pre_norm: bool = True,
     norm: Callable[[], Any] = layer_norm,
@@ -66,7 +65,7 @@ def transformer_block(
         causal: whether self attention sees earlier positions only, as in a decoder.
         cross: whether the block also attends to a memory.
         mlp_ratio: hidden units of the perceptron over ``features``.
-        activation: between its layers.
+        activation: between its layers; ``ops.gelu`` is safe in float16.
         dropout_rate: probability that an entry of a sublayer's output is *dropped* in training.
         pre_norm: whether norms stand before the sublayers or after the sums.
         norm: makes a norm, as ``nn.rms_norm``.

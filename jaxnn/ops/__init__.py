@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxnn.ops._dropout import dropout as dropout
     from jaxnn.ops._embed import embed as embed
     from jaxnn.ops._embed import sparse_update as sparse_update
+    from jaxnn.ops._gelu import gelu as gelu
     from jaxnn.ops._gru import gru as gru
     from jaxnn.ops._lstm import lstm as lstm
     from jaxnn.ops._pool import avg_pool as avg_pool
@@ -24,6 +25,7 @@ _HOMES = {
     "conv_transpose": "jaxnn.ops._conv_transpose",
     "dropout": "jaxnn.ops._dropout",
     "embed": "jaxnn.ops._embed",
+    "gelu": "jaxnn.ops._gelu",
     "gru": "jaxnn.ops._gru",
     "lstm": "jaxnn.ops._lstm",
     "max_pool": "jaxnn.ops._pool",

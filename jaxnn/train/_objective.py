@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Layer, Masked, describe, spec_of
+from jaxnn.core import Layer, Masked, describe, spec_of, spread_mask
 from jaxnn.losses._labels import check_labels, is_class_index
 from jaxnn.metrics import Mean
 
@@ -110,12 +110,9 @@ def supervised(
         inputs, targets, weights = _unpack(batch)
         outputs, state = model.apply(params, state, inputs, key=key, train=train)
         outputs, targets, masks = _unmask(outputs, targets)
-        if aligns:
-            values = loss(outputs, targets, **masks)
-            mask = None
-        else:
-            values = loss(outputs, targets)
-            mask = _combined(**masks)
+        mask = None if aligns else _combined(**masks)
+        outputs = _hidden(outputs, mask, None if weights is None else weights != 0)
+        values = loss(outputs, targets, **masks) if aligns else loss(outputs, targets)
         _check_values(values, inputs)
         weights = _fit_weights(weights, mask, values)
         aux = {name: _sums(name, metric(outputs, targets, weights)) for name, metric in named.items()}
@@ -214,6 +211,21 @@ def _combined(output_mask: Any, target_mask: Any) -> Any:
             "output_mask and target_mask by name"
         )
     return output_mask & target_mask
+
+
+def _hidden(outputs: Any, *parts: Any) -> Any:
+    """Put 0 where outputs do not count: whatever stands there, a NaN too, then has gradient 0."""
+
+    def one(leaf: Any, real: Any) -> Any:
+        fits = hasattr(leaf, "shape") and leaf.shape[: real.ndim] == real.shape
+        if not fits or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            return leaf
+        return jnp.where(spread_mask(real, leaf.shape), leaf, 0)
+
+    for real in parts:
+        if real is not None:
+            outputs = jax.tree.map(functools.partial(one, real=real), outputs)
+    return outputs
 
 
 def _takes_masks(loss: Callable[..., Any]) -> bool:
