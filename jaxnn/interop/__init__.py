@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from jaxnn.interop._from_flax import from_flax as from_flax
     from jaxnn.interop._from_flax import to_flax as to_flax
     from jaxnn.interop._from_torch import from_torch as from_torch
-    from jaxnn.interop._safetensors import load_metadata as load_metadata
-    from jaxnn.interop._safetensors import load_safetensors as load_safetensors
-    from jaxnn.interop._safetensors import save_safetensors as save_safetensors
+    from jaxnn.interop._load_safetensors import load_metadata as load_metadata
+    from jaxnn.interop._load_safetensors import load_safetensors as load_safetensors
+    from jaxnn.interop._save_safetensors import save_safetensors as save_safetensors
     from jaxnn.interop._torch_rules import AfterFlatten as AfterFlatten
     from jaxnn.interop._torch_rules import Tensor as Tensor
 
@@ -31,9 +31,9 @@ _HOMES = {
     "flax_layer": "jaxnn.interop._flax_layer",
     "from_flax": "jaxnn.interop._from_flax",
     "from_torch": "jaxnn.interop._from_torch",
-    "load_metadata": "jaxnn.interop._safetensors",
-    "load_safetensors": "jaxnn.interop._safetensors",
-    "save_safetensors": "jaxnn.interop._safetensors",
+    "load_metadata": "jaxnn.interop._load_safetensors",
+    "load_safetensors": "jaxnn.interop._load_safetensors",
+    "save_safetensors": "jaxnn.interop._save_safetensors",
     "to_flax": "jaxnn.interop._from_flax",
 }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,3 +48,9 @@ def nnx_apply(graphdef: Any, states: tuple[Any, ...], x: Any, train: bool) -> tu
     (module.train if train else module.eval)()
     with flax_promotion():
         return module(x, **mode_flags(type(module).__call__, train)), module
+
+
+def layer_name(library: str, of: type) -> str:
+    """Return the name of a layer: ``linen_dense`` for ``linen.Dense``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", of.__name__).lower()
+    return f"{library}_{words}"

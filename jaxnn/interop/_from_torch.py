@@ -1,6 +1,5 @@
 """Weights of a PyTorch model, from its state dict. PyTorch itself is not needed, nor imported."""
 
-import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,6 @@ from jaxnn.core import (
     State,
     describe,
     lift,
-    nearest,
     placed_layers,
     plan_layer,
     spec_of,
@@ -21,6 +19,7 @@ from jaxnn.core import (
 from jaxnn.interop._leaves import insert, stacked, wanted_leaves
 from jaxnn.interop._renames import Renames
 from jaxnn.interop._torch_rules import Source, Tensor, torch_leaves
+from jaxnn.interop._torch_tensors import TorchTensors
 
 Names = Mapping[str, Any]
 
@@ -71,7 +70,7 @@ def from_torch(
         >>> params["dense_0"]["kernel"].shape
         (3, 2)
     """
-    tensors = _Tensors(state_dict)
+    tensors = TorchTensors(state_dict)
     renames = Renames("from_torch", names)
     plan = plan_layer(lift(model), spec_of(x))
     layers = list(placed_layers(plan))
@@ -94,60 +93,8 @@ def from_torch(
     return params, state
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Names joined with dots, as a state dict has them, from nested dicts too."""
-    flat: dict[str, Any] = {}
-    for name, node in tree.items():
-        flat |= _flat(node, f"{prefix}{name}.") if isinstance(node, Mapping) else {f"{prefix}{name}": node}
-    return flat
-
-
-class _Tensors:
-    """The state dict as arrays, and which of them were used."""
-
-    def __init__(self, state_dict: Mapping[str, Any]) -> None:
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                f"from_torch: expected a state dict, got {describe(state_dict)}; pass module.state_dict()"
-            )
-        self._tensors = _flat(state_dict)
-        self._used: set[str] = set()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._tensors
-
-    def fetch(self, name: str) -> Any:
-        self._used.add(name)
-        value = self._tensors[name]
-        if isinstance(value, np.ndarray | jax.Array):
-            return value
-        for step in ("detach", "cpu"):
-            value = getattr(value, step)() if hasattr(value, step) else value
-        if not hasattr(value, "numpy"):
-            raise TypeError(f"from_torch: {name}: expected a tensor or an array, got {describe(value)}")
-        try:
-            return np.asarray(value.numpy())
-        except TypeError as error:
-            raise TypeError(f"from_torch: {name}: {error}; convert it first, as in tensor.float()") from error
-
-    def nearest(self, name: str) -> str:
-        return nearest(name, self._tensors)
-
-    def check_used(self, ignore: tuple[str, ...]) -> None:
-        left = [
-            name
-            for name in self._tensors
-            if name not in self._used and not any(fnmatch.fnmatchcase(name, pattern) for pattern in ignore)
-        ]
-        if left:
-            raise ValueError(
-                f"from_torch: {len(left)} tensor(s) belong to no layer of this model: {', '.join(left[:6])}; "
-                "map a layer to them, or list them in ignore"
-            )
-
-
 def _leaves(
-    layer: PlacedLayer, wanted: dict[str, Any], renames: Renames, tensors: _Tensors
+    layer: PlacedLayer, wanted: dict[str, Any], renames: Renames, tensors: TorchTensors
 ) -> dict[str, Any]:
     """Find the leaves of a layer, or of all its copies."""
     if not wanted:
@@ -163,7 +110,7 @@ def _leaves(
 
 
 def _copy(
-    layer: PlacedLayer, wanted: dict[str, Any], renames: Renames, tensors: _Tensors, copy: tuple[int, ...]
+    layer: PlacedLayer, wanted: dict[str, Any], renames: Renames, tensors: TorchTensors, copy: tuple[int, ...]
 ) -> dict[str, Any]:
     path = ".".join(layer.path)
     found: dict[str, Any] = {}
