@@ -102,9 +102,12 @@ def _conv(wanted: Mapping[str, Any], source: Source) -> Leaves:
 def _conv_transpose(wanted: Mapping[str, Any], source: Source) -> Leaves:
     weight = source("weight")
     space = tuple(range(2, weight.ndim))
-    # PyTorch flips the kernel and keeps it as (in, out, *space).
+    # PyTorch flips the kernel and keeps it as (in, out / groups, *space).
     flipped = weight[(slice(None), slice(None), *(slice(None, None, -1),) * len(space))]
-    return {"kernel": flipped.transpose(*space, 0, 1), **_bias(wanted, source)}
+    features = wanted["kernel"].shape[-1]
+    blocks = flipped.reshape(features // weight.shape[1], -1, *weight.shape[1:])
+    kernel = blocks.transpose(*(axis + 1 for axis in space), 1, 0, 2)
+    return {"kernel": kernel.reshape(*kernel.shape[:-2], features), **_bias(wanted, source)}
 
 
 def _channels_last(weight: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from parity import assert_close, cotangent, draw, to_numpy, value_and_gradients
 
 import jaxnn as nn
-from jaxnn import ops
+from jaxnn import interop, ops
 
 # name: (input shape, features, kernel size, arguments of nn.conv)
 CONV = {
@@ -261,3 +261,13 @@ def test_conv_transpose_refuses_bad_arguments(make, message):
 def test_convolutions_refuse_bad_inputs(layer, x, message):
     with pytest.raises(ValueError, match=message):
         jax.eval_shape(lambda x: layer.apply(layer.init(jax.random.key(0), x)[0], {}, x)[0], jnp.ones(x))
+
+
+def test_weights_of_grouped_conv_transpose_come_from_pytorch():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.ConvTranspose1d(4, 6, 3, 2, groups=2)
+    layer, x = nn.conv_transpose(6, (3,), 2, groups=2), draw(2, 5, 4).astype(np.float32)
+    params, _ = interop.from_torch(module.state_dict(), nn.chain(up=layer), x, {"up": ""})
+    y, _ = layer.apply(params["up"], {}, x)
+    wanted = module(torch.tensor(np.moveaxis(x, -1, 1).copy())).detach().numpy()
+    np.testing.assert_allclose(np.moveaxis(np.asarray(y), -1, 1), wanted, atol=1e-5)
