@@ -116,11 +116,18 @@ def run(config: Config, page: Page) -> None:
         probabilities = jax.nn.softmax(jnp.array([4.59, 9.2, 4.79, 9.4]))
         page.compare("sum of a softmax", jnp.sum(probabilities), 1, source=DAY)
     plots.lines(
-        page.picture("functions.png"), "Activations, and their slopes",
-        [("g(x)", {name: (x, np.where(np.abs(value) <= 1.5, value, np.nan)) for name, value in values.items()}),
-         ("g'(x)", {name: (x, value) for name, value in slopes.items()})],
-        x="x", width=13,
-    )  # fmt: skip
+        page.picture("functions.png"),
+        "Activations, and their slopes",
+        [
+            (
+                "g(x)",
+                {name: (x, np.where(np.abs(value) <= 1.5, value, np.nan)) for name, value in values.items()},
+            ),
+            ("g'(x)", {name: (x, value) for name, value in slopes.items()}),
+        ],
+        x="x",
+        width=13,
+    )
     page.show(
         "Values and slopes",
         "Left between -1.5 and 1.5, as the course draws them. The slope says how much of an error passes "
