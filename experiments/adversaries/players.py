@@ -48,16 +48,18 @@ def discriminator_objective(discriminator: nn.Layer, penalty: float = 0.0) -> Ob
     def evaluate(
         params: Any, state: Any, batch: Any, *, key: Any = None, train: bool = False
     ) -> tuple[Any, Any]:
-        def logits(examples: Any) -> Any:
+        keys = _two(key)
+
+        def logits(examples: Any, key: Any) -> Any:
             return discriminator.apply(params, state, examples, key=key, train=train)[0][:, 0]
 
         if penalty:
-            real, back = jax.vjp(logits, batch["real"])
+            real, back = jax.vjp(lambda examples: logits(examples, keys[0]), batch["real"])
             slope = back(jnp.ones_like(real))[0]
             steep = jnp.sum(slope**2, axis=tuple(range(1, slope.ndim)))
         else:
-            real, steep = logits(batch["real"]), jnp.zeros(len(batch["real"]))
-        fake = logits(batch["fake"])
+            real, steep = logits(batch["real"], keys[0]), jnp.zeros(len(batch["real"]))
+        fake = logits(batch["fake"], keys[1])
         told = {
             "value": value(real, fake),
             "output": (jax.nn.sigmoid(real) + jax.nn.sigmoid(fake)) / 2,
@@ -81,8 +83,14 @@ def generator_objective(generator: nn.Layer, discriminator: nn.Layer) -> Objecti
     def evaluate(
         params: Any, state: Any, batch: Any, *, key: Any = None, train: bool = False
     ) -> tuple[Any, Any]:
-        made, state = generator.apply(params, state, batch["noise"], key=key, train=train)
-        logits, _ = discriminator.apply(batch["discriminator"], {}, made, train=train)
+        first, second = _two(key)
+        made, state = generator.apply(params, state, batch["noise"], key=first, train=train)
+        logits, _ = discriminator.apply(batch["discriminator"], {}, made, key=second, train=train)
         return Terms(-jax.nn.log_sigmoid(logits[:, 0])), state
 
     return Objective(init, evaluate)
+
+
+def _two(key: Any) -> Any:
+    """Keys for two calls, or none for both."""
+    return (None, None) if key is None else jax.random.split(key)

@@ -1,4 +1,4 @@
-"""``python -m experiments``: list, run, predict, all, results; and the exit codes.
+"""``python -m experiments``: list, run, predict, translate, all, results; and the exit codes.
 
 0 success, 1 a run failed, 2 the command was not understood, 130 interrupted. An error is a line or two on the
 standard error stream; ``--debug`` adds the traceback.
@@ -48,6 +48,8 @@ def _dispatch(args: list[str]) -> int:
     try:
         if name == "predict":
             from experiments.runner.predict import command
+        elif name == "translate":
+            from experiments.runner.translate import command
         elif name == "all":
             from experiments.runner.run_all import command
         elif name == "results":

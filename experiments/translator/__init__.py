@@ -1,0 +1,1 @@
+"""Translating sentences: subwords, batches of few shapes, three models, search, BLEU."""
