@@ -19,7 +19,9 @@ class Renames:
 
     def __init__(self, owner: str, names: Mapping[str, Any] | None) -> None:
         self.owner = owner
-        self._patterns = {key: _pattern(owner, key) for key in names or {}}
+        patterns = [(key, _pattern(owner, key)) for key in names or {}]
+        # What is named itself comes before what a pattern covers.
+        self._patterns = dict(sorted(patterns, key=lambda item: item[1].groups))
         self._names = dict(names or {})
         self._used: set[str] = set()
 
