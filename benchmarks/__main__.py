@@ -17,7 +17,7 @@ from benchmarks._row import Row
 
 ROWS = (
     *("mlp_epoch", "mlp_process", "cnn_step", "recurrent", "recurrent_large", "transformer", "iris"),
-    *("import_time", "init_depth", "epoch_formulations"),
+    *("skip_gram", "import_time", "init_depth", "epoch_formulations"),
 )
 
 
