@@ -22,7 +22,7 @@ def load_linear_10d() -> tuple[np.ndarray, np.ndarray]:
 def load_polynomial() -> tuple[np.ndarray, np.ndarray]:
     """A hundred points ``[100]`` and ``x + 2 x^2 + 3 x^3 + 4 x^4`` there ``[100]``, float64."""
     x = np.loadtxt(FOLDER / "polynomial.csv", skiprows=1)
-    return x, sum(j * x**j for j in range(5))
+    return x, np.sum([j * x**j for j in range(5)], axis=0)
 
 
 def load_line() -> tuple[np.ndarray, np.ndarray]:
