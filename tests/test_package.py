@@ -108,7 +108,15 @@ def test_every_public_function_has_a_docstring_with_an_example_or_shape() -> Non
 
 @pytest.mark.parametrize(
     "package",
-    ["jaxnn", "jaxnn.layers", "jaxnn.compose", "jaxnn.ops", "jaxnn.inspect", "jaxnn.surgery", "jaxnn.interop"],
+    [
+        "jaxnn",
+        "jaxnn.layers",
+        "jaxnn.compose",
+        "jaxnn.ops",
+        "jaxnn.inspect",
+        "jaxnn.surgery",
+        "jaxnn.interop",
+    ],
 )
 def test_names_that_load_lazily_are_those_that_type_checkers_see(package: str) -> None:
     module = importlib.import_module(package)

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from jaxnn.inspect._backprop_trace import BackpropTrace as BackpropTrace
     from jaxnn.inspect._backprop_trace import LayerTrace as LayerTrace
     from jaxnn.inspect._backprop_trace import backprop_trace as backprop_trace
-    from jaxnn.inspect._computation_graph import Graph as Graph
-    from jaxnn.inspect._computation_graph import Node as Node
     from jaxnn.inspect._computation_graph import computation_graph as computation_graph
     from jaxnn.inspect._draw import draw as draw
     from jaxnn.inspect._gradient_flow import gradient_flow as gradient_flow
     from jaxnn.inspect._gradient_noise_scale import NoiseScale as NoiseScale
     from jaxnn.inspect._gradient_noise_scale import gradient_noise_scale as gradient_noise_scale
+    from jaxnn.inspect._graph import Graph as Graph
+    from jaxnn.inspect._graph import Node as Node
     from jaxnn.inspect._intermediates import intermediates as intermediates
     from jaxnn.inspect._locate_nonfinite import NonFinite as NonFinite
     from jaxnn.inspect._locate_nonfinite import locate_nonfinite as locate_nonfinite
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BackpropTrace": "jaxnn.inspect._backprop_trace",
-    "Graph": "jaxnn.inspect._computation_graph",
+    "Graph": "jaxnn.inspect._graph",
     "LayerTrace": "jaxnn.inspect._backprop_trace",
     "LrRange": "jaxnn.inspect._lr_range",
-    "Node": "jaxnn.inspect._computation_graph",
+    "Node": "jaxnn.inspect._graph",
     "NoiseScale": "jaxnn.inspect._gradient_noise_scale",
     "NonFinite": "jaxnn.inspect._locate_nonfinite",
     "Row": "jaxnn.inspect._summary",

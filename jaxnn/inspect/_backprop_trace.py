@@ -20,13 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core import (
-    PROBE,
-    SHIFT,
     Layer,
     Params,
-    Probe,
     PyTree,
-    Shift,
     State,
     check_key,
     check_train,
@@ -35,8 +31,10 @@ from jaxnn.core import (
     plan_layer,
     spec_of,
 )
-from jaxnn.inspect._computation_graph import Graph, computation_graph
-from jaxnn.inspect._units import Unit, units_of
+from jaxnn.inspect._back_equations import equations_by_hand, gradients_by_jax
+from jaxnn.inspect._computation_graph import computation_graph
+from jaxnn.inspect._graph import Graph
+from jaxnn.inspect._units import units_of
 
 
 @dataclass(frozen=True)
@@ -174,11 +172,13 @@ def _traced(
 
     def by_hand(params: Any, state: Any, x: Any, targets: Any, key: Any) -> Any:
         units = units_of(plan, params, state, key)
-        return _by_hand(units, firsts, x, lambda y: cost(y, targets), train)
+        return equations_by_hand(units, firsts, x, lambda y: cost(y, targets), train)
 
     def by_grad(params: Any, state: Any, x: Any, targets: Any, key: Any) -> Any:
         units = units_of(plan, params, state, key)
-        return _by_grad(model, units, firsts, params, state, x, lambda y: cost(y, targets), key, train)
+        return gradients_by_jax(
+            model, units, firsts, params, state, x, lambda y: cost(y, targets), key, train
+        )
 
     # Two programs: in one, XLA would compute what they share once, and compare it with itself.
     trees = (params, state, x, targets, key)
@@ -196,146 +196,25 @@ def _traced(
         layers.append(
             LayerTrace(paths, mine["z"], mine["a"], slope, mine["delta"], mine["gradients"], residuals)
         )
-    worst = max(value for layer in layers for value in layer.residuals.values())
-    worst = max(worst, _difference(hand["x"], auto["x"]))
+    worst = _worst(
+        [_difference(hand["x"], auto["x"]), *(v for one in layers for v in one.residuals.values())]
+    )
     return BackpropTrace(model.name, x, float(hand["cost"]), tuple(layers), hand["x"], worst)
 
 
-def _by_hand(units: list[Unit], firsts: list[int], x: Any, cost: Callable[[Any], Any], train: bool) -> Any:
-    """The five steps: input, forward, error of the output, backward, gradients."""
-
-    def run(unit: Unit) -> Callable[[Any, Any], Any]:
-        return lambda params, x: unit.layer.apply(params, unit.state, x, key=unit.key, train=train)[0]
-
-    inputs, pulls = [], []
-    for unit in units:
-        inputs.append(x)
-        x, pull = jax.vjp(run(unit), unit.params, x)
-        pulls.append(pull)
-    value, delta = jax.value_and_grad(cost)(x)
-    outputs = [*inputs[1:], x]
-    deltas, gradients = [], []
-    for unit, before, pull in reversed(list(zip(units, inputs, pulls, strict=True))):
-        deltas.append(delta)
-        gradient, delta = _dense_equations(unit, before, delta) or pull(delta)
-        gradients.append(gradient)
-    deltas.reverse()
-    gradients.reverse()
-    layers = []
-    for first, end in zip(firsts, [*firsts[1:], len(units)], strict=True):
-        after = units[first + 1 : end]
-        slope, elementwise = _slope([run(unit) for unit in after], after, outputs[first])
-        layers.append(
-            {
-                "z": outputs[first],
-                "a": outputs[end - 1],
-                "slope": slope,
-                "elementwise": elementwise,
-                "delta": deltas[first],
-                "gradients": gradients[first],
-            }
-        )
-    return {"cost": value, "layers": layers, "x": _floating(delta)}
-
-
-def _dense_equations(unit: Unit, before: Any, delta: Any) -> Any:
-    """BP3, BP4 and the first factor of BP2 for ``dense``; ``None`` for another layer."""
-    if unit.layer.kind != "dense" or not {"kernel"} <= set(unit.params) <= {"kernel", "bias"}:
-        return None
-    if len({getattr(value, "dtype", None) for value in (before, delta, *unit.params.values())}) != 1:
-        return None
-    rows, deltas = before.reshape(-1, before.shape[-1]), delta.reshape(-1, delta.shape[-1])
-    gradient = {"kernel": rows.T @ deltas, "bias": jnp.sum(deltas, 0)}
-    return {name: gradient[name] for name in unit.params}, delta @ unit.params["kernel"].T
-
-
-def _slope(functions: list[Any], units: list[Unit], z: Any) -> tuple[Any, Any]:
-    """``g'(z)`` of the activations after ``z``, and whether they are elementwise."""
-
-    def g(z: Any) -> Any:
-        for function, unit in zip(functions, units, strict=True):
-            z = function(unit.params, z)
-        return z
-
-    if not hasattr(z, "dtype"):
-        return jnp.zeros(()), jnp.bool_(False)
-    a, pull = jax.vjp(g, z)
-    if getattr(a, "shape", None) != z.shape or a.dtype != z.dtype:
-        return jnp.zeros(()), jnp.bool_(False)
-    (slope,) = pull(jnp.ones_like(a))
-    # Of an elementwise function, J^T v is g'(z) v for every v; uneven numbers tell another one.
-    uneven = jnp.sin(1 + jnp.arange(z.size, dtype=jnp.int32).astype(z.dtype)).reshape(z.shape)
-    tolerance = 100 * jnp.finfo(z.dtype).eps
-    same = jnp.abs(pull(uneven)[0] - slope * uneven) <= tolerance * (1 + jnp.abs(slope))
-    return slope, jnp.all(same)
-
-
-def _by_grad(
-    model: Layer,
-    units: list[Unit],
-    firsts: list[int],
-    params: Any,
-    state: Any,
-    x: Any,
-    cost: Callable[[Any], Any],
-    key: Any,
-    train: bool,
-) -> Any:
-    """The same from ``jax.grad`` of the whole model, with a shift of 0 added to every ``z``."""
-    by_path = [units[first].path for first in firsts]
-    alone = model.kind != "chain"
-
-    def total(params: Any, shifts: list[Any], x: Any) -> Any:
-        probe = Probe(lambda _x, _y: None, _nested(by_path, shifts))
-        trees = {**state, PROBE: probe} if not alone else state
-        y, _ = model.apply(params, trees, x, key=key, train=train)
-        if alone:
-            y = jax.tree.map(jnp.add, y, jax.tree.unflatten(jax.tree.structure(y), shifts[0]))
-        return cost(y)
-
-    def outputs(x: Any) -> list[Any]:
-        found = []
-        for unit in units:
-            x = unit.layer.apply(unit.params, unit.state, x, key=unit.key, train=train)[0]
-            found.append(x)
-        return [found[first] for first in firsts]
-
-    shapes = jax.eval_shape(outputs, x)
-    structures = [jax.tree.structure(shape) for shape in shapes]
-    shifts = [[jnp.zeros(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(shape)] for shape in shapes]
-    gradients, deltas, slope = jax.grad(total, argnums=(0, 1, 2), allow_int=True)(params, shifts, x)
-    layers = []
-    for path, delta, structure in zip(by_path, deltas, structures, strict=True):
-        own = gradients
-        for name in () if alone else path:
-            own = own[name]
-        layers.append({"delta": jax.tree.unflatten(structure, delta), "gradients": own})
-    return {"layers": layers, "x": _floating(slope)}
-
-
-def _nested(paths: list[tuple[str, ...]], shifts: list[list[Any]]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, outputs in zip(paths, shifts, strict=True):
-        here = tree
-        for name in path:
-            here = here.setdefault(name, {})
-        here[SHIFT] = (Shift(outputs=outputs),)
-    return tree
-
-
-def _floating(tree: Any) -> Any:
-    """Leave out the gradients of integers, which have the dtype ``float0``."""
-    return jax.tree.map(lambda leaf: None if leaf.dtype == jax.dtypes.float0 else leaf, tree)
-
-
 def _of_parameters(mine: Any, theirs: Any) -> dict[str, float]:
-    residuals: dict[str, float] = {}
+    found: dict[str, list[float]] = {}
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(mine), jax.tree.leaves(theirs), strict=True):
         equation = "BP3" if "bias" in jax.tree_util.keystr(path[-1:]) else "BP4"
-        residuals[equation] = max(residuals.get(equation, 0.0), _difference(a, b))
-    return dict(sorted(residuals.items()))
+        found.setdefault(equation, []).append(_difference(a, b))
+    return {equation: _worst(found[equation]) for equation in sorted(found)}
 
 
 def _difference(a: Any, b: Any) -> float:
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return max((float(np.max(np.abs(x - y), initial=0.0)) for x, y in pairs), default=0.0)
+    return _worst([float(np.max(np.abs(x - y), initial=0.0)) for x, y in pairs])
+
+
+def _worst(values: list[float]) -> float:
+    """The largest; unlike Python's ``max``, NaN where there is one."""
+    return float(np.max(values, initial=0.0))

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxnn.core import Layer, check_train, describe
-from jaxnn.inspect._computation_graph import Graph, computation_graph
+from jaxnn.inspect._computation_graph import computation_graph
+from jaxnn.inspect._graph import Graph
 
 
 def draw(

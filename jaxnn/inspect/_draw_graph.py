@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxnn.inspect._columns import number
-from jaxnn.inspect._computation_graph import Graph, Node
+from jaxnn.inspect._graph import Graph, Node
 from jaxnn.inspect._picture import BACKWARD, FORWARD, INK, QUIET, Canvas, text_width
 
 _RADIUS = 0.25

@@ -201,7 +201,7 @@ def test_other_layers_are_traced_by_their_own_jacobian():
 
 def test_a_wrong_equation_would_show(monkeypatch):
     """The residual compares two programs: a wrong one is seen."""
-    from jaxnn.inspect import _backprop_trace as home
+    from jaxnn.inspect import _back_equations as home
 
     def wrong(unit, before, delta):
         if unit.layer.kind != "dense":
@@ -214,6 +214,13 @@ def test_a_wrong_equation_would_show(monkeypatch):
     trace = inspect.backprop_trace(model, params, {}, x, jnp.array(1), losses.cross_entropy)
     assert trace.layers[0].residuals["BP2"] > 1e-6
     assert trace.layers[1].residuals["BP4"] < 1e-6
+
+
+def test_a_nan_is_no_small_residual():
+    model, params, x = classifier()
+    params["dense_1"]["bias"] = params["dense_1"]["bias"] * jnp.nan
+    trace = inspect.backprop_trace(model, params, {}, x, jnp.array(1), losses.cross_entropy)
+    assert np.isnan(trace.residual)
 
 
 @pytest.mark.parametrize(
