@@ -6,7 +6,7 @@ after its lowest point it is too large. It is tried for three update rules with 
 networks trained at many rates show how good the suggested one is.
 
 Run:     python -m experiments learning_rate_range
-Expect:  suggestions that differ a hundredfold between rules, each in the rule's good range
+Expect:  suggestions that differ twentyfold between rules, each within a factor of three of the best rate
 Time:    about 30 s on two cores
 Course:  From calculus to convolutional networks - learning rates
 Course:  Multi-layer networks and optimisation - learning rates
@@ -121,7 +121,8 @@ def run(config: Config, page: Page) -> None:
         "A hundred steps against whole trainings",
         "The line is the loss while the rate grows (median and middle 80 % of the starts), the circles are "
         "networks that were trained at one rate. At the left nothing is learnt yet, at the right everything "
-        "is lost; the suggestion is where the line falls most steeply, a little left of the best.",
+        "is lost; the suggestion is where the line falls most steeply, two or three times the best rate of "
+        "a whole training.",
         "range.png",
     )
     page.table(

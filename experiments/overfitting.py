@@ -74,18 +74,14 @@ CURES = {
 STOPPED = "early stopping"
 
 
-def penalty(l1: float, l2: float) -> Callable[[Any], Any]:
-    """Of the kernels: ``l1`` times the sum of sizes and ``l2`` times the sum of squares.
+def penalty(cure: Cure) -> Callable[[Any], Any] | None:
+    """The penalty of the kernels, whose gradient is ``l1 sign(w)`` or ``2 l2 w``.
 
-    The gradients are ``l1 sign(w)``, the same push for small and large weights, so that many end near 0, and
-    ``2 l2 w``, a pull in proportion.
+    The first pushes small and large weights alike, so that many end near 0; the second pulls in proportion.
     """
-
-    def of(params: Any) -> Any:
-        kernels = [layer["kernel"] for layer in params.values() if "kernel" in layer]
-        return sum(l1 * jnp.abs(kernel).sum() + l2 * jnp.square(kernel).sum() for kernel in kernels)
-
-    return of
+    if cure.l1:
+        return losses.l1(cure.l1, where="*.kernel")
+    return losses.l2(cure.l2, where="*.kernel") if cure.l2 else None
 
 
 def build(cure: Cure) -> nn.Layer:
@@ -102,7 +98,7 @@ def make_train(config: Config, cure: Cure, data: Pictures) -> Callable[[Any, Any
     model = build(cure)
     objective = train.supervised(
         model, losses.cross_entropy, metrics=(metrics.accuracy,),
-        penalty=penalty(cure.l1, cure.l2) if cure.l1 or cure.l2 else None,
+        penalty=penalty(cure),
     )  # fmt: skip
     count = min(config.examples * cure.more, len(data.x))
     known = jnp.asarray(data.x[:count]), jnp.asarray(data.y[:count])
