@@ -27,7 +27,7 @@ from jaxnn import testing
 _FOLDER = Path(__file__).parent
 DATA = _FOLDER / "results" / "kill_table.json"
 PAGE = _FOLDER.parent / "docs" / "kill_table.md"
-_BLOCK = 500
+_BLOCK = 100
 
 
 def measure(mutant: Mutant) -> dict[str, Any]:

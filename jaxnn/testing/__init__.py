@@ -6,6 +6,7 @@
 from jaxnn.testing._facts import Call as Call
 from jaxnn.testing._function import FUNCTION_LANES as FUNCTION_LANES
 from jaxnn.testing._function import check_function as check_function
+from jaxnn.testing._lanes import EXTRA_LANES as EXTRA_LANES
 from jaxnn.testing._lanes import LANES as LANES
 from jaxnn.testing._layer import check_layer as check_layer
 from jaxnn.testing._loss import LOSS_LANES as LOSS_LANES

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core import Layer
-from jaxnn.testing import LANES, Outcome, check_layer
+from jaxnn.testing import EXTRA_LANES, LANES, Outcome, check_layer
 
 
 def find(path: str) -> Any:
@@ -66,9 +66,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--shape", default="3,4", help="shape of the input, batch first (default 3,4)")
     parser.add_argument("--vocabulary", type=int, help="integer input below this, instead of Gaussian floats")
     parser.add_argument("--cross-batch", action="store_true", help="rows of a batch see each other")
-    parser.add_argument("--lanes", default=",".join(LANES), help="comma-separated, of " + ", ".join(LANES))
+    known = ", ".join((*LANES, *EXTRA_LANES))
+    parser.add_argument("--lanes", default=",".join(LANES), help="comma-separated, of " + known)
+    parser.add_argument("--devices", type=int, help="CPU devices, for the sharding lane")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
+    if options.devices:
+        jax.config.update("jax_num_cpu_devices", options.devices)
     sys.path.insert(0, os.getcwd())
     try:
         layer = made(find(options.layer), options.args)

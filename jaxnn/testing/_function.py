@@ -18,12 +18,15 @@ from jaxnn.testing._program import Program
 from jaxnn.testing._recorder import Recorder
 from jaxnn.testing._report import Report, Verdict
 from jaxnn.testing._rows import check_rows
-from jaxnn.testing._structure import check_eval_shape, check_finite, check_pure, check_strict
+from jaxnn.testing._second_order import check_second_order
+from jaxnn.testing._structure import check_eval_shape, check_finite, check_leaks, check_pure, check_strict
 from jaxnn.testing._subject import realise
 from jaxnn.testing._transforms import check_eager, check_scan_remat, check_vmap
 from jaxnn.testing._twin import check_declared_twin, check_twin
 
 FUNCTION_LANES = ("values", "gradients", "transforms", "rows", "dtypes", "keys", "points")
+# Asked for by name: not every function is smooth twice.
+EXTRA_FUNCTION_LANES = ("second order",)
 
 
 def check_function(
@@ -65,7 +68,8 @@ def check_function(
             ties, constant rows and large values, and what lies outside the function's domain is let go.
         dtypes: dtypes other than float64 to check.
         strict: whether implicit promotions of dtype and rank fail.
-        lanes: which groups of laws to check.
+        lanes: which groups of laws to check, of ``jaxnn.testing.FUNCTION_LANES`` (the default) and, asked for
+            by name, ``"second order"``.
         raises: whether to raise when a check does not pass.
 
     Returns:
@@ -86,9 +90,10 @@ def check_function(
         >>> print(str(report).splitlines()[3].strip())
         ratio 0.5: a factor of 2 is missing
     """
-    unknown = [lane for lane in lanes if lane not in FUNCTION_LANES]
+    unknown = [lane for lane in lanes if lane not in (*FUNCTION_LANES, *EXTRA_FUNCTION_LANES)]
     if unknown:
-        raise ValueError(f"check_function: unknown lanes {unknown}; choose from {', '.join(FUNCTION_LANES)}")
+        known = ", ".join((*FUNCTION_LANES, *EXTRA_FUNCTION_LANES))
+        raise ValueError(f"check_function: unknown lanes {unknown}; choose from {known}")
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     arguments = tuple(realise(argument, rng) for argument in arguments)
@@ -120,9 +125,13 @@ def check_function(
             "keys", lambda: check_keys("distinct keys at every draw", split, *arguments)
         ),
         "points": lambda: _points(recorder, double, positions, hard_points, seed),
+        "second order": lambda: recorder.run(
+            "second order",
+            lambda: check_second_order(double, double.moving, np.random.default_rng([seed, 6])),
+        ),
     }
     recorder.run("trace", lambda: double.jaxpr() and [])
-    for lane in FUNCTION_LANES if not report.failures else ():
+    for lane in (*FUNCTION_LANES, *EXTRA_FUNCTION_LANES) if not report.failures else ():
         if lane in lanes:
             recorder.lane = lane
             checks[lane]()
@@ -171,6 +180,7 @@ def _gradients(recorder: Recorder, double: Program, live: Any, twin: Any, seed: 
 
 def _transforms(recorder: Recorder, double: Program, positions: Sequence[int], seed: int) -> None:
     rng, point = np.random.default_rng([seed, 2]), double.moving
+    recorder.run("no leaked tracers", lambda: check_leaks(double, has_custom_vjp(double.jaxpr().jaxpr)))
     recorder.run("jit = eager", lambda: check_eager(double, point, rng))
     recorder.run("scan = remat = loop", lambda: check_scan_remat(double, point, rng))
     alone = positions if len(double.names) > 1 else ()

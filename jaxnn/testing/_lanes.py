@@ -20,9 +20,12 @@ from jaxnn.testing._random import check_randomness
 from jaxnn.testing._recorder import Recorder
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._rows import check_dependency, check_rows
+from jaxnn.testing._second_order import check_second_order
+from jaxnn.testing._sharding import check_sharding
 from jaxnn.testing._structure import (
     check_eval_shape,
     check_finite,
+    check_leaks,
     check_no_retrace,
     check_pure,
     check_strict,
@@ -85,6 +88,7 @@ def _gradients(recorder: Recorder, subject: Subject, options: Options, rng: np.r
 
 def _transforms(recorder: Recorder, subject: Subject, options: Options, rng: np.random.Generator) -> None:
     program, point = subject.double, subject.double.moving
+    recorder.run("no leaked tracers", lambda: check_leaks(program, has_custom_vjp(program.jaxpr().jaxpr)))
     recorder.run("jit = eager", lambda: check_eager(program, point, rng))
     recorder.run("scan = remat = loop", lambda: check_scan_remat(program, point, rng))
     alone = [0] if not options.cross_batch and not subject.random else [0, _X]
@@ -181,6 +185,19 @@ def _masks(recorder: Recorder, subject: Subject, options: Options, _rng: np.rand
         recorder.run("masks", lambda: check_masks(subject, options.mask, options.seed))
 
 
+def _second_order(recorder: Recorder, subject: Subject, _options: Options, rng: np.random.Generator) -> None:
+    program = subject.double
+    recorder.run("second order", lambda: check_second_order(program, program.moving, rng))
+
+
+def _sharding(recorder: Recorder, subject: Subject, options: Options, rng: np.random.Generator) -> None:
+    program = subject.double
+    if subject.random:
+        recorder.report.note("sharding: random numbers belong to places in the batch, not to rows")
+    elif not options.cross_batch or subject.train:
+        recorder.run("sharding", lambda: check_sharding(program, program.moving, rng, (_X,)))
+
+
 def _errors(recorder: Recorder, subject: Subject, options: Options, _rng: np.random.Generator) -> None:
     recorder.run("bad inputs", lambda: check_bad_inputs(subject, options.bad_inputs))
 
@@ -196,5 +213,9 @@ _LANES = {
     "points": _points,
     "masks": _masks,
     "errors": _errors,
+    "second order": _second_order,
+    "sharding": _sharding,
 }
-LANES = tuple(_LANES)
+# Asked for by name: not every function is smooth twice, and not every machine has several devices.
+EXTRA_LANES = ("second order", "sharding")
+LANES = tuple(lane for lane in _LANES if lane not in EXTRA_LANES)

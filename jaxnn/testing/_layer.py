@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxnn.core import Layer, lift
 from jaxnn.testing._facts import Call
-from jaxnn.testing._lanes import LANES, Options, run_lanes
+from jaxnn.testing._lanes import EXTRA_LANES, LANES, Options, run_lanes
 from jaxnn.testing._program import fingerprint
 from jaxnn.testing._recorder import Recorder
 from jaxnn.testing._report import Report, Verdict
@@ -59,11 +59,13 @@ def check_layer(
             constant rows and large values.
         precision_points: further inputs at which float32 must agree with float64, by name: a large offset for
             a layer that subtracts a mean, say.
-        mask: boolean ``[batch, time]`` for a layer that honours padding: ``nn.Masked`` inputs are checked
-            too; ``"raises"`` for one that must refuse them.
+        mask: boolean ``[batch, time]`` for a layer that honours padding: ``nn.Masked`` inputs, of floats or
+            of integers, are checked too; ``"raises"`` for one that must refuse them.
         bad_inputs: inputs that must raise ``ValueError`` or ``TypeError`` with the layer's name.
         dtypes: dtypes other than float64 to check.
-        lanes: which groups of laws to check, of ``jaxnn.testing.LANES``.
+        lanes: which groups of laws to check, of ``jaxnn.testing.LANES`` (the default) and, asked for by name,
+            ``EXTRA_LANES``: ``"second order"`` for layers that are smooth twice, ``"sharding"`` where there
+            are several devices.
         raises: whether to raise when a check does not pass.
 
     Returns:
@@ -82,9 +84,10 @@ def check_layer(
         >>> report.outcome
         <Outcome.PASS: 'PASS'>
     """
-    unknown = [lane for lane in lanes if lane not in LANES]
+    unknown = [lane for lane in lanes if lane not in (*LANES, *EXTRA_LANES)]
     if unknown:
-        raise ValueError(f"check_layer: unknown lanes {unknown}; choose from {', '.join(LANES)}")
+        known = ", ".join((*LANES, *EXTRA_LANES))
+        raise ValueError(f"check_layer: unknown lanes {unknown}; choose from {known}")
     layer = layer if isinstance(layer, Layer) else lift(layer)
     modes: list[bool] = [train] if isinstance(train, bool) else list(train)
     start = time.perf_counter()

@@ -21,10 +21,10 @@ class _Padded:
 
     def __init__(self, subject: Subject, seed: int) -> None:
         self.subject, self.program = subject, subject.double
-        paths = self.program.moving_paths
-        self.value = paths.index("x.value")
         rest = [p for p, moves in zip(self.program.paths, self.program.moves, strict=True) if not moves]
         self.mask = rest.index("x.mask")
+        self.integers = "x.value" in rest
+        self.value = (rest if self.integers else self.program.moving_paths).index("x.value")
         self.rng = np.random.default_rng(seed)
         self.cotangents = self.program.cotangents(self.rng)
         y = evaluate_call(subject).y
@@ -33,7 +33,8 @@ class _Padded:
     def run(self, value: np.ndarray, mask: np.ndarray) -> Result:
         """Outputs with padding cleared, and gradients under a cotangent that ignores the padding."""
         point, fixed = list(self.program.moving), list(self.program.fixed)
-        point[self.value], fixed[self.mask] = value, mask
+        (fixed if self.integers else point)[self.value] = value
+        fixed[self.mask] = mask
         u = [self._real(c, mask) for c in self.cotangents]
         result = self.program.evaluate(point, u, fixed)
         return Result([self._real(y, mask) for y in result.outputs], result.auxiliary, result.gradients)
@@ -59,11 +60,10 @@ def check_masks(plain: Subject, mask: Any, seed: int) -> list[Verdict]:
         return [failed("mask", "pass a mask with both real and padded positions")]
     masked = replace(plain, x=Masked(np.asarray(plain.x), mask))
     padded = _Padded(masked, seed)
-    value = padded.program.moving[padded.value]
-    verdicts = [
-        _garbage(padded, value, mask, 1e3, "padding"),
-        _garbage(padded, value, mask, 1e30, "huge padding"),
-    ]
+    value = np.asarray(plain.x) if padded.integers else padded.program.moving[padded.value]
+    verdicts = [_garbage(padded, value, mask, 1e3, "padding")]
+    if not padded.integers:
+        verdicts.append(_garbage(padded, value, mask, 1e30, "huge padding"))
     empty = mask.copy()
     empty[0] = False
     result = padded.run(value, empty)
@@ -90,9 +90,13 @@ def _refuses(subject: Subject) -> list[Verdict]:
 def _garbage(padded: _Padded, value: np.ndarray, mask: np.ndarray, size: float, what: str) -> Verdict:
     keep = mask.reshape(mask.shape + (1,) * (value.ndim - mask.ndim))
     base = padded.run(value, mask)
-    other = padded.run(np.where(keep, value, size * padded.rng.standard_normal(value.shape)), mask)
+    if padded.integers:  # which values are valid only the given ones show
+        others = padded.rng.permutation(value.ravel()).reshape(value.shape)
+    else:
+        others = size * padded.rng.standard_normal(value.shape)
+    other = padded.run(np.where(keep, value, others), mask)
     name = f"{what} does not count"
-    for result in (base, other):
+    for result in () if padded.integers else (base, other):
         if np.any(result.gradients[padded.value][~mask] != 0):
             return failed(name, "a masked position of x has a gradient")
     for part, left, right in (

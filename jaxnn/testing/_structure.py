@@ -114,6 +114,30 @@ def check_finite(program: Program, point: Leaves, rng: np.random.Generator) -> l
     return [passed("finite")]
 
 
+def check_leaks(program: Program, backwards: bool) -> list[Verdict]:
+    """No tracer outlives its trace, as one that was put into a global or an object would.
+
+    Args:
+        program: in any precision; it is traced anew, and not compiled.
+        backwards: whether to trace its gradient too, as a rule of its own asks for.
+    """
+    name = "no leaked tracers"
+    arguments: list[Any] = [program.cast(program.moving), program.cast(program.fixed, program.statistics)]
+    run: Callable[..., Any] = program.call
+    if backwards:
+        run = program.value_and_pullback
+        arguments.append([jax.ShapeDtypeStruct(spec.shape, spec.dtype) for spec in program.specs[0]])
+    with program.precision, jax.checking_leaks():
+        try:
+            # A function of its own, so that no earlier trace is taken from the cache.
+            jax.eval_shape(lambda *values: run(*values), *arguments)
+        except Exception as error:
+            if "Leaked" not in str(error):
+                raise
+            return [failed(name, "\n".join(str(error).splitlines()[:4]))]
+    return [passed(name)]
+
+
 def check_no_retrace(step: Callable[..., Any], carry: Any, steps: int = 3) -> list[Verdict]:
     """A step fed with its own result is traced once and keeps structure, shapes, dtypes and weak types.
 

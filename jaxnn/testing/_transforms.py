@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.testing._linear import inner_jaxprs
 from jaxnn.testing._program import Leaves, Program, Result, is_float, is_key, to_host
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import tolerance, worst_mismatch
 
 _ROWS = 3
+_EAGER_OPERATIONS = 2000
 
 
 def compare(
@@ -57,7 +59,8 @@ def distinct_rows(leaf: Any, rng: np.random.Generator, count: int = _ROWS) -> An
 def check_eager(program: Program, point: Leaves, rng: np.random.Generator) -> list[Verdict]:
     """The compiled program and its gradient equal the same, run one operation at a time."""
     u = program.cotangents(rng)
-    with program.precision, jax.disable_jit():
+    # Without jit a loop runs step by step in Python: a long one is left compiled, its surroundings are not.
+    with program.precision, jax.disable_jit(_operations(program.jaxpr().jaxpr) <= _EAGER_OPERATIONS):
         eager = program.value_and_pullback(program.cast(point), program.cast(program.fixed), u)
         eager = Result(*jax.tree.map(to_host, eager))
         # Without a derivative the function sees concrete arrays, and may take another path.
@@ -69,6 +72,14 @@ def check_eager(program: Program, point: Leaves, rng: np.random.Generator) -> li
     if verdicts[0].detail:
         return verdicts
     return compare("jit = eager", program, program.evaluate(point, u), eager)
+
+
+def _operations(jaxpr: Any) -> int:
+    """How many operations a run of a jaxpr takes, its scans unrolled."""
+    return sum(
+        1 + equation.params.get("length", 1) * sum(map(_operations, inner_jaxprs(equation)))
+        for equation in jaxpr.eqns
+    )
 
 
 def _on_device(leaves: Leaves) -> Leaves:

@@ -1,5 +1,8 @@
 """``check_layer`` on layers of the package and of a user, with every declaration it takes."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,3 +100,53 @@ def test_the_replay_repeats_the_verdict():
 def test_an_unknown_lane_is_refused():
     with pytest.raises(ValueError, match="unknown lanes"):
         testing.check_layer(nn.dense(2), f32(2, 3), lanes=["gradient"])
+
+
+def test_second_derivatives_are_checked_where_they_are_asked_for():
+    report = testing.check_layer(nn.chain(nn.dense(3), jnp.tanh), f32(2, 4), lanes=["second order"])
+    assert [verdict.check for verdict in report.verdicts] == ["symmetric Hessian", "second difference"]
+
+    @jax.custom_vjp
+    def cube(x):
+        return x**3
+
+    cube.defvjp(lambda x: (x**3, x), lambda x, g: (jax.lax.stop_gradient(3 * x**2) * g,))
+    lanes = ["gradients", "second order"]
+    report = testing.check_function(cube, jnp.array([1.5, -2.0]), lanes=lanes, raises=False)
+    assert [verdict.check for verdict in report.failures] == ["second difference"]
+
+
+def test_padding_of_integers_is_checked():
+    ids, mask = np.arange(15, dtype=np.int32).reshape(3, 5) % 7, np.arange(5) < np.array([[5], [3], [2]])
+    testing.check_layer(nn.embedding(7, 3), ids, mask=mask, lanes=["masks"])
+
+    def apply(params, state, x, *, key=None, train=False):
+        rows = params["table"][x.value if isinstance(x, nn.Masked) else x]
+        centred = rows - jnp.mean(rows, axis=1, keepdims=True)
+        return (nn.Masked(centred, x.mask) if isinstance(x, nn.Masked) else centred), state
+
+    layer = nn.Layer("centred", lambda key, x: ({"table": jax.random.normal(key, (7, 3))}, {}), apply)
+    report = testing.check_layer(layer, ids, mask=mask, lanes=["masks"], raises=False)
+    assert "padding does not count" in failed(report)
+
+
+def test_the_sharding_lane_asks_for_devices_and_has_them_from_the_command():
+    report = testing.check_layer(nn.dense(3), f32(2, 4), lanes=["sharding"], raises=False)
+    assert "jax_num_cpu_devices" in str(report)
+    command = "jaxnn:layer_norm --shape 2,4 --lanes sharding --devices 4"
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxnn.testing", *command.split()], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sharded = unsharded" in done.stdout
+
+
+def test_a_leaked_tracer_is_found():
+    kept = []
+
+    def leaky(x):
+        kept.append(2 * x)
+        return 3 * x
+
+    report = testing.check_function(leaky, jnp.ones(3), lanes=["transforms"], raises=False)
+    assert [verdict.check for verdict in report.failures] == ["no leaked tracers"]
