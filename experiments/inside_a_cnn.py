@@ -113,8 +113,7 @@ def run(config: Config, page: Page) -> None:
     found = inspect.intermediates(model, params, result.state, picture[None])
     for number, (layer, heading) in enumerate((("relu_0", "first"), ("relu_1", "second"))):
         maps = np.asarray(found[layer])[0]
-        panels = {"digit": np.asarray(picture)} if number == 0 else {}
-        panels |= {f"{k + 1}": maps[:, :, k] for k in range(min(16, maps.shape[-1]))}
+        panels = {f"{k + 1}": maps[:, :, k] for k in range(min(16, maps.shape[-1]))}
         name = f"maps{number + 1}.png"
         plots.pictures(
             page.picture(name), f"Feature maps after the {heading} convolution", panels, columns=8, size=1.1
@@ -128,7 +127,7 @@ def run(config: Config, page: Page) -> None:
         "saliency, averaged": np.asarray(smooth_saliency(model, params, picture, label, key)),
         "covering": np.asarray(occlusion(model, params, picture, label)),
     }
-    plots.pictures(page.picture("saliency.png"), f"Why this is a {label}", named, size=1.9)
+    plots.pictures(page.picture("saliency.png"), f"Why the network says {label}", named, size=1.9)
     page.show(
         "Which pixels decide",
         "*Saliency*: blue pixels speak for the answer if they were darker, red ones against it. The "
