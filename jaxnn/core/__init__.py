@@ -44,6 +44,7 @@ from jaxnn.core._probe import Probe as Probe
 from jaxnn.core._probe import Shift as Shift
 from jaxnn.core._probe import listed_calls as listed_calls
 from jaxnn.core._probe import split_records as split_records
+from jaxnn.core._probe import with_probe as with_probe
 from jaxnn.core._probe import without_probe as without_probe
 from jaxnn.core._spec import common_dtype as common_dtype
 from jaxnn.core._spec import describe as describe

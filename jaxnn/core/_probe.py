@@ -82,13 +82,20 @@ def _shifted(tree: Any, shifts: list[Any] | None) -> Any:
     return jax.tree.unflatten(structure, [v if shift is None else v + shift for v, shift in pairs])
 
 
+def with_probe(state: Any, probe: Probe) -> Any:
+    """Return a state with ``probe`` in it; a state that is no dict can carry none."""
+    return {**state, PROBE: probe} if isinstance(state, dict) else state
+
+
 def without_probe(state: dict[str, Any]) -> dict[str, Any]:
     """Return ``state`` without the probe that rides in it."""
     return {name: leaf for name, leaf in state.items() if name != PROBE}
 
 
-def split_records(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_records(state: Any) -> tuple[Any, dict[str, Any]]:
     """Return ``state`` as it is without a probe, and the records: ``{child: {RECORD: calls, ...}}``."""
+    if not isinstance(state, dict):
+        return state, {}
     clean: dict[str, Any] = {}
     records: dict[str, Any] = {}
     for name, leaf in state.items():

@@ -8,7 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import PROBE, Masked, Probe, describe, filled, split_records, spread_mask, wide_dtype
+from jaxnn.core import (
+    Masked,
+    Probe,
+    describe,
+    filled,
+    split_records,
+    spread_mask,
+    wide_dtype,
+    with_probe,
+)
 from jaxnn.inspect._calls import is_leaf, named_calls
 from jaxnn.metrics import Mean
 from jaxnn.train import Objective
@@ -38,7 +47,8 @@ def gradient_flow(objective: Objective) -> Objective:
     - ``gradient_norm.<path>``: norm of the loss's gradient with respect to them;
     - ``update_ratio.<path>``: norm of the step's change of them, divided by their own norm; 1e-3 is usual.
 
-    For the output of each layer that has no layers inside (only real positions of a ``Masked``):
+    For the output of each layer that has no layers inside (only real positions of a ``Masked``), where the
+    objective hands its state on to the model:
 
     - ``activation_mean.<path>``, ``activation_rms.<path>``: mean and root mean square;
     - ``activation_zero.<path>``: share of zeros, such as units of a ReLU that are off.
@@ -70,7 +80,7 @@ def gradient_flow(objective: Objective) -> Objective:
     def evaluate(params: Any, state: Any, batch: Any, *, key: Any = None, train: bool = False) -> Any:
         if not train:
             return objective.evaluate(params, state, batch, key=key, train=False)
-        probed = {**state, PROBE: Probe(_statistics)}
+        probed = with_probe(state, Probe(_statistics))
         terms, new = objective.evaluate(params, probed, batch, key=key, train=True)
         new, records = split_records(new)
         return terms._replace(aux={**terms.aux, **_activations(records)}), new

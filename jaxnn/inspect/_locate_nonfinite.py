@@ -11,7 +11,6 @@ import numpy as np
 import optax
 
 from jaxnn.core import (
-    PROBE,
     RECORD,
     SHIFT,
     Call,
@@ -21,6 +20,7 @@ from jaxnn.core import (
     describe,
     filled,
     split_records,
+    with_probe,
 )
 from jaxnn.inspect._calls import named_calls
 from jaxnn.metrics import Mean
@@ -181,7 +181,7 @@ def _probed(
 ) -> Any:
     """Evaluate the loss as the step does, with a probe."""
     key = jax.random.fold_in(train_state.key, train_state.step)
-    state = {**train_state.state, PROBE: Probe(measure, shifts)}
+    state = with_probe(train_state.state, Probe(measure, shifts))
     terms, new = objective.evaluate(params, state, batch, key=key, train=True)
     return reduce_terms(checked_terms(terms)).compute(), split_records(new)[1]
 

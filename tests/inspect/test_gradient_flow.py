@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxnn as nn
@@ -150,6 +151,21 @@ def test_partitions_and_models_without_children():
     record = jax.eval_shape(train.make_step(part, RULE), state, DATA)[1]
     assert [name for name in record if name.startswith("gradient_norm")] == ["gradient_norm.dense_1"]
     assert "activation_rms.dense_0" in record
+
+
+def test_an_objective_of_ones_own_without_a_model():
+    def evaluate(params, state, batch, *, key=None, train=False):
+        return train_terms(jnp.sum((batch - params["w"][None]) ** 2, -1)), state
+
+    train_terms = train.Terms
+    own = train.Objective(lambda key, batch: ({"w": jnp.ones(3)}, ()), evaluate)
+    state = train.TrainState.create(own, RULE, KEY, DATA[0])
+    new, record = train.make_step(inspect.gradient_flow(own), RULE)(state, DATA[0])
+    gradient = 2 * (1 - DATA[0].mean(0))
+    np.testing.assert_allclose(record["gradient_norm.model"].compute(), jnp.linalg.norm(gradient), rtol=1e-5)
+    assert inspect.locate_nonfinite(own, RULE, new, [DATA[0]]) is None
+    broken = inspect.locate_nonfinite(own, optax.scale(jnp.inf), state._replace(opt_state=()), [DATA[0]])
+    assert (broken.during, broken.path) == ("update", "params.w")
 
 
 def test_wrong_arguments():

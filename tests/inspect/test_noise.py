@@ -142,6 +142,29 @@ def test_a_loss_that_never_falls_has_no_suggestion():
     assert found.diverged == jnp.inf
 
 
+@pytest.mark.parametrize("chunk", [2, 8])
+def test_memory_is_that_of_a_chunk(trees, chunk):
+    """No array of the whole program holds more gradients than a chunk has examples."""
+    wide = train.supervised(nn.dense(50), losses.squared_error)
+    batch = (jnp.ones((64, 40)), jnp.ones((64, 50)))
+    params, _ = wide.init(KEY, batch)
+
+    def sizes(jaxpr):
+        for eqn in jaxpr.eqns:
+            yield from (var.aval.size for var in eqn.outvars if hasattr(var.aval, "size"))
+            for inner in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda p: hasattr(p, "eqns")):
+                if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                    yield from sizes(getattr(inner, "jaxpr", inner))
+
+    scale = jax.make_jaxpr(lambda p: inspect.gradient_noise_scale(wide, p, batch, chunk=chunk))(params)
+    norms = jax.make_jaxpr(
+        lambda p: inspect.per_example_gradients(wide, p, batch, chunk=chunk, measure=optax.tree.norm)
+    )(params)
+    for program in (scale, norms):
+        largest = max(sizes(program.jaxpr))
+        assert chunk * 40 * 50 <= largest <= max(chunk * 40 * 50, 64 * 50)
+
+
 def test_wrong_arguments(trees):
     params, state = trees
     with pytest.raises(ValueError, match="at least 2 examples, got 1"):
