@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxnn as nn
-from experiments import density_gan
+from experiments import density_gan, mnist_gan
 from experiments.adversaries.players import (
     EQUILIBRIUM_VALUE,
     discriminator_objective,
@@ -100,3 +100,27 @@ def test_a_sheet_keeps_every_picture() -> None:
     assert laid[1:3, 5:8] == pytest.approx(2)
     assert laid[4:6, 1:4] == pytest.approx(4)
     assert laid.sum() == pytest.approx(6 * 15)
+
+
+def test_a_part_of_an_epoch_takes_a_step_of_each_player_for_each_batch() -> None:
+    config = mnist_gan.Config(batch_size=4, features=2, noise=3)
+    start, part, draw = mnist_gan.make_part(config)
+    x = jax.random.uniform(jax.random.key(1), (20, 28, 28))
+    order = jnp.arange(20).reshape(5, 4)
+    (judged, forged), record = part(start(jax.random.key(0)), x, order)
+    assert int(judged.step) == int(forged.step) == 5
+    assert {name: values.shape for name, values in record.items()} == dict.fromkeys(record, (5,))
+    assert np.asarray(record["discriminator_loss"]) == pytest.approx(-np.asarray(record["value"]))
+    drawn = np.asarray(draw(forged, jax.random.normal(jax.random.key(2), (6, 3))))
+    assert drawn.shape == (6, 28, 28)
+    assert 0 <= drawn.min() < drawn.max() <= 1
+
+
+def test_confidence_by_digit() -> None:
+    probabilities = np.full((3, 10), 0.01)
+    probabilities[[0, 1], 4] = 0.9, 0.7
+    probabilities[2, 7] = 0.6
+    found = mnist_gan._confidence(probabilities)
+    assert found[4] == pytest.approx(0.8)
+    assert found[7] == pytest.approx(0.6)
+    assert sum(found) == pytest.approx(1.4)
