@@ -27,6 +27,21 @@ class Config(TrainingConfig):
     """Passes over the training data."""
 
 
+CORRECTIONS = (
+    (
+        "From calculus to convolutional networks",
+        "the pictures of Fashion-MNIST are reshaped without being divided by 255",
+        "scaled to [0, 1], as those of MNIST",
+    ),
+)
 EXPERIMENT = Classifier(
-    "fashion_mnist", "Fashion-MNIST", Config, load_fashion_mnist, build, optimizer, as_mnist, QUICK
+    "fashion_mnist",
+    "Fashion-MNIST",
+    Config,
+    load_fashion_mnist,
+    build,
+    optimizer,
+    as_mnist,
+    QUICK,
+    CORRECTIONS,
 )

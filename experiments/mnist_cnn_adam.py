@@ -3,9 +3,6 @@
 1,152,394 parameters, of which 1,003,530 are the last dense layer's: without pooling, every feature at every
 place has a weight to every class. A step costs ten times that of ``mnist_cnn``, which pools.
 
-The course writes the layer as ``Conv2D(units, kernal_size)``; its arguments are the number of ``filters`` and
-the ``kernel_size``.
-
 Run:     python -m experiments mnist_cnn_adam
 Expect:  test accuracy of about 0.985 after one epoch; the course prints none
 Time:    about 10 minutes an epoch on two cores
@@ -53,13 +50,14 @@ def optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 # A step is dear here: one is enough to see that everything works.
 QUICK = (128, 128)
 
-EXPERIMENT = Classifier(
-    "mnist_cnn_adam",
-    "MNIST, convolutions without pooling",
-    Config,
-    load_mnist,
-    build,
-    optimizer,
-    as_mnist,
-    QUICK,
+CORRECTIONS = (
+    (
+        "From calculus to convolutional networks",
+        "`Conv2D(units, kernal_size)`",
+        "`Conv2D(filters, kernel_size)`",
+    ),
 )
+EXPERIMENT = Classifier(
+    "mnist_cnn_adam", "MNIST, convolutions without pooling", Config, load_mnist, build, optimizer, as_mnist,
+    QUICK, CORRECTIONS,
+)  # fmt: skip

@@ -29,6 +29,7 @@ class Classifier:
         optimizer: ``config -> update rule``.
         see: a drawing, float ``[height, width]`` with ink 1 and paper 0, as a picture of this data set.
         quick: numbers of training and test pictures of a quick run.
+        corrections: errors of the courses, for the report: where, what stands there, what is right.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Classifier:
     optimizer: Callable[[Any], optax.GradientTransformation]
     see: Callable[[np.ndarray], np.ndarray]
     quick: tuple[int, int] = QUICK
+    corrections: tuple[tuple[str, str, str], ...] = ()
 
     def objective(self, config: TrainingConfig) -> train.Objective:
         """Cross entropy (nats) of the model's logits, with the accuracy."""

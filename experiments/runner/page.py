@@ -114,9 +114,7 @@ class Page:
         if self.comparisons:
             lines.append(markdown_table(COLUMNS, [comparison.cells() for comparison in self.comparisons]))
         lines += self.sections
-        if self.corrections:
-            lines.append("## Where the course is in error")
-            lines.append(markdown_table(("where", "what stands there", "what is right"), self.corrections))
+        lines += corrections_section(self.corrections)
         (self.folder.path / "report.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
     def result(self) -> Mapping[str, Any]:
@@ -134,6 +132,14 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     lines += [" | ".join(_cell(value) for value in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def corrections_section(corrections: Sequence[Sequence[str]]) -> list[str]:
+    """Errors of the courses as a heading and a table; nothing where there are none."""
+    if not corrections:
+        return []
+    head = ("where", "what stands there", "what is right")
+    return ["## Where the course is in error", markdown_table(head, corrections)]
 
 
 def _cell(value: Any) -> str:

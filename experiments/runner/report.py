@@ -9,6 +9,7 @@ from experiments import plots
 from experiments.data.pictures import Pictures
 from experiments.runner.classifier import Classifier
 from experiments.runner.config import TrainingConfig
+from experiments.runner.page import corrections_section
 from experiments.runner.run_folder import RunFolder
 from experiments.runner.usage import typed
 from jaxnn import train
@@ -91,6 +92,8 @@ def _page(
     for record in records:
         cells = [_number(record.get(column)) for column in columns]
         lines.append(f"| {record['epoch']} | {' | '.join(cells)} | {record['seconds']:.2f} |")
+    for part in corrections_section(experiment.corrections):
+        lines += ["", part]
     lines += [
         "",
         "Configuration, versions and device are in `config.json`, the weights in `params.safetensors`.",

@@ -133,3 +133,15 @@ def test_results_trains_what_is_missing_once(command, tmp_path: Path) -> None:
     third = command(*words)
     assert third.code == 1
     assert "NumPy gets" in third.err
+
+
+def test_a_report_tells_the_errors_of_the_course() -> None:
+    """Back-propagation; From calculus to convolutional networks; Recurrent, ... networks: what is in "
+    "error."""
+    from experiments.runner.page import corrections_section
+
+    for name in ("mnist_mlp", "mnist_cnn", "mnist_cnn_adam", "fashion_mnist"):
+        heading, table = corrections_section(catalogue.experiment(name).corrections)
+        assert heading.startswith("## ")
+        assert table.count("\n") == 2
+    assert corrections_section(catalogue.experiment("digits").corrections) == []
