@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxnn as nn
 from experiments.data import load_mnist
@@ -28,6 +27,7 @@ from experiments.plots.matrices import matrices
 from experiments.runner.config import TrainingConfig
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
+from experiments.runner.schedule import half_cosine
 from jaxnn import losses, metrics, optim, train
 from jaxnn.train import Terms
 
@@ -126,8 +126,7 @@ def make_train(config: Config, task: train.Objective) -> Callable[..., train.Res
 
     def run(key: Any, x: np.ndarray, callbacks: tuple[Callable[..., None], ...] = ()) -> train.Result:
         steps = config.epochs * -(-len(x) // config.batch_size)
-        rate: Any = optax.cosine_decay_schedule(config.learning_rate, steps)
-        rule = optim.adam(rate)
+        rule = optim.adam(half_cosine(config.learning_rate, steps))
         return train.fit(
             task, rule, x, epochs=config.epochs, batch_size=config.batch_size, key=key, callbacks=callbacks,
             progress=False,

@@ -18,7 +18,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxnn as nn
 from experiments.data import load_mnist
@@ -27,6 +26,7 @@ from experiments.plots.lines import lines
 from experiments.runner.config import TrainingConfig, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
+from experiments.runner.schedule import half_cosine
 from jaxnn import losses, optim, train
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
@@ -67,8 +67,7 @@ def make_train(config: Config) -> Callable[..., train.Result]:
 
     def run(key: Any, x: np.ndarray, callbacks: tuple[Callable[..., None], ...] = ()) -> train.Result:
         steps = config.epochs * -(-len(x) // config.batch_size)
-        rate: Any = optax.cosine_decay_schedule(config.learning_rate, steps)
-        rule = optim.adam(rate)
+        rule = optim.adam(half_cosine(config.learning_rate, steps))
         return train.fit(
             train.supervised(build(config), losses.squared_error), rule, (x, x),
             epochs=config.epochs, batch_size=config.batch_size, key=key, callbacks=callbacks, progress=False,

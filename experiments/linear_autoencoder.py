@@ -19,7 +19,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxnn as nn
 from experiments.data import load_mnist
@@ -28,6 +27,7 @@ from experiments.plots.lines import lines
 from experiments.runner.config import ExperimentConfig, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
+from experiments.runner.schedule import half_cosine
 from jaxnn import losses, optim, train
 
 THEORY = "derived: the least error of any projection"
@@ -93,8 +93,7 @@ def make_train(config: Config, sigmoid: bool) -> Callable[..., train.Result]:
     def run(key: Any, x: np.ndarray, callbacks: tuple[Callable[..., None], ...] = ()) -> train.Result:
         task = train.supervised(build(config.units, x.shape[1], sigmoid), losses.half_squared_error)
         steps = config.epochs * -(-len(x) // config.batch_size)
-        rate: Any = optax.cosine_decay_schedule(config.learning_rate, steps)
-        rule = optim.nesterov(rate, 0.9)
+        rule = optim.nesterov(half_cosine(config.learning_rate, steps), 0.9)
         return train.fit(
             task, rule, (x, x), epochs=config.epochs, batch_size=config.batch_size, key=key,
             callbacks=callbacks, progress=False,

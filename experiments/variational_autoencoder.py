@@ -22,7 +22,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxnn as nn
 from experiments.data import load_mnist
@@ -32,6 +31,7 @@ from experiments.plots.scatter import scatter
 from experiments.runner.config import TrainingConfig, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
+from experiments.runner.schedule import half_cosine
 from jaxnn import losses, metrics, optim, train
 from jaxnn.train import Terms
 
@@ -114,8 +114,7 @@ def make_train(config: Config, latent: int, epochs: int) -> Callable[..., train.
 
     def run(key: Any, x: np.ndarray, callbacks: tuple[Callable[..., None], ...] = ()) -> train.Result:
         steps = epochs * -(-len(x) // config.batch_size)
-        rate: Any = optax.cosine_decay_schedule(config.learning_rate, steps)
-        rule = optim.adam(rate)
+        rule = optim.adam(half_cosine(config.learning_rate, steps))
         return train.fit(
             objective(config, latent), rule, x, epochs=epochs, batch_size=config.batch_size, key=key,
             callbacks=callbacks, progress=False,
