@@ -152,7 +152,7 @@ def test_binary_classifier(head):
 def test_equations_hold_at_any_depth(seed):
     """Random depth, widths, activations, batch, loss and nesting."""
     draw = np.random.default_rng(seed)
-    depth = (20, 1, int(draw.integers(2, 9)))[seed]
+    depth = (15, 1, int(draw.integers(2, 8)))[seed]
     activations = [jnp.tanh, jax.nn.sigmoid, jax.nn.softplus, jnp.sin, jax.nn.softmax, jax.nn.relu]
     layers = []
     for _ in range(depth):
