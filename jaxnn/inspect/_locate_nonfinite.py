@@ -69,8 +69,8 @@ def locate_nonfinite(
     """Train on ``batches`` until something is not finite, and return where that came from.
 
     Steps are training's own, compiled, with a check of the loss, the gradients and the new state. Only the
-    one that fails is taken apart: it is run again with a probe that tells of every layer whether what went in was
-    finite, and what came out, forward and backward. ``jax_debug_nans`` names a primitive, and no layer.
+    one that fails is taken apart: it is run again with a probe that tells of every layer whether what went
+    in was finite, and what came out, forward and backward. ``jax_debug_nans`` names a primitive, no layer.
 
     The first layer is the one whose input (in the backward pass: whose output's gradient) was still finite.
     Layers are found under ``repeat``, ``remat`` and ``vmap`` too, as in ``intermediates``. An infinity that
