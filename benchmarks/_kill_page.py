@@ -69,7 +69,7 @@ def _seeds(rows: list[dict[str, Any]], seeds: dict[str, dict[str, int]]) -> list
         f"Each of {len(tallies)} originals was checked with {least} seeds or more ({runs} runs): a new "
         "point, new directions, cotangents, rows and hard-point coordinates each time, through finite "
         "differences, linearity, dot products, `vmap`, `scan` with `remat`, and where they apply rows and "
-        "hard points (for update rules: zero gradients, oddness, permutation).",
+        "one kind of hard point after the other (for update rules: zero gradients, oddness, permutation).",
         "",
         f"False alarms: **{failed}** of {runs}. Inconclusive: {unsure} of {runs}.",
         "",

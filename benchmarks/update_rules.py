@@ -34,7 +34,8 @@ PEERS = {
     "nesterov": partial(optax.sgd, momentum=0.9, nesterov=True),
     "muon": optax.contrib.muon,
 }
-RULES = [name for name in optim.__all__ if name not in ("accumulate", "skip_nonfinite")]
+WRAPPERS = ("accumulate", "dynamic_loss_scale", "skip_nonfinite")
+RULES = [name for name in optim.__all__ if name not in WRAPPERS]
 RESULTS = Path(__file__).parent.parent / "docs" / "update_rules.jsonl"
 
 

@@ -83,8 +83,16 @@ def inner_jaxprs(equation: Any) -> list[Any]:
 
 def has_custom_vjp(jaxpr: Any) -> bool:
     """Whether a ``custom_vjp`` stands anywhere in a jaxpr."""
+    return _contains(jaxpr, "custom_vjp")
+
+
+def has_custom_rule(jaxpr: Any) -> bool:
+    """Whether a ``custom_vjp`` or a ``custom_jvp`` stands anywhere in a jaxpr."""
+    return _contains(jaxpr, "custom_")
+
+
+def _contains(jaxpr: Any, name: str) -> bool:
     return any(
-        "custom_vjp" in equation.primitive.name
-        or any(has_custom_vjp(inner) for inner in inner_jaxprs(equation))
+        name in equation.primitive.name or any(_contains(inner, name) for inner in inner_jaxprs(equation))
         for equation in jaxpr.eqns
     )

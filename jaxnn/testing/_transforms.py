@@ -1,13 +1,14 @@
 """jit = eager = remat = scan, and vmap over distinct rows of every argument = a loop."""
 
-from collections.abc import Callable, Hashable, Sequence
+import contextlib
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.testing._linear import inner_jaxprs
+from jaxnn.testing._linear import has_custom_rule, inner_jaxprs
 from jaxnn.testing._program import Leaves, Program, Result, is_float, is_key, to_host
 from jaxnn.testing._report import Verdict, failed, passed
 from jaxnn.testing._tolerance import tolerance, worst_mismatch
@@ -57,21 +58,38 @@ def distinct_rows(leaf: Any, rng: np.random.Generator, count: int = _ROWS) -> An
 
 
 def check_eager(program: Program, point: Leaves, rng: np.random.Generator) -> list[Verdict]:
-    """The compiled program and its gradient equal the same, run one operation at a time."""
-    u = program.cotangents(rng)
-    # Without jit a loop runs step by step in Python: a long one is left compiled, its surroundings are not.
-    with program.precision, jax.disable_jit(_operations(program.jaxpr().jaxpr) <= _EAGER_OPERATIONS):
-        eager = program.value_and_pullback(program.cast(point), program.cast(program.fixed), u)
-        eager = Result(*jax.tree.map(to_host, eager))
-        # Without a derivative the function sees concrete arrays, and may take another path.
+    """The compiled program equals the same, run one operation at a time, and so does its gradient.
+
+    Python sees what it does not see when compiled: without a derivative all values, with one those that do
+    not move, and those that a custom rule is handed. Where there are neither of the latter the backward pass
+    is the same either way, and is not run again.
+    """
+    u, jaxpr = program.cotangents(rng), program.jaxpr().jaxpr
+    with eager(program):
         outputs, auxiliary = program.call(
             _on_device(program.cast(point)), _on_device(program.cast(program.fixed))
         )
-        plain = Result(jax.tree.map(to_host, outputs), jax.tree.map(to_host, auxiliary), eager.gradients)
-    verdicts = compare("jit = eager", program, program.evaluate(point, u), plain)
-    if verdicts[0].detail:
+        values = jax.tree.map(to_host, outputs), jax.tree.map(to_host, auxiliary)
+    compiled_result = program.evaluate(point, u)
+    plain = Result(*values, compiled_result.gradients)
+    verdicts = compare("jit = eager", program, compiled_result, plain)
+    if verdicts[0].detail or not (program.fixed or has_custom_rule(jaxpr)):
         return verdicts
-    return compare("jit = eager", program, program.evaluate(point, u), eager)
+    with eager(program):
+        results = program.value_and_pullback(program.cast(point), program.cast(program.fixed), u)
+        derived = Result(*jax.tree.map(to_host, results))
+    return compare("jit = eager", program, compiled_result, derived)
+
+
+@contextlib.contextmanager
+def eager(program: Program) -> Iterator[None]:
+    """Run one operation at a time, in the program's precision.
+
+    Without ``jit`` a loop runs step by step in Python: a long one is left compiled, its surroundings are not.
+    """
+    short = _operations(program.jaxpr().jaxpr) <= _EAGER_OPERATIONS
+    with program.precision, jax.disable_jit(short):
+        yield
 
 
 def _operations(jaxpr: Any) -> int:
