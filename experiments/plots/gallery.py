@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.plots.style import figure
+from experiments.plots.style import INK, figure
+
+GAP = 4  # pixels between pictures
 
 
 def gallery(
@@ -20,17 +22,23 @@ def gallery(
         columns: labels above the pictures.
         scale: inches of a picture.
     """
+    height, width = next(iter(rows.values())).shape[1:]
     count = max(len(pictures) for pictures in rows.values())
+    # One picture of all: as many axes as pictures would take a hundred times as long.
+    sheet = np.zeros((len(rows) * (height + GAP) - GAP, count * (width + GAP) - GAP), np.float32)
+    for row, pictures in enumerate(rows.values()):
+        for column, one in enumerate(pictures):
+            top, left = row * (height + GAP), column * (width + GAP)
+            sheet[top : top + height, left : left + width] = one
     longest = max(map(len, rows))
     with figure(path, scale * count + 0.085 * longest + 0.3, scale * 1.06 * len(rows) + 0.7) as picture:
         picture.suptitle(title)
-        grid = picture.subplots(len(rows), count, squeeze=False)
-        for line, (label, pictures) in zip(grid, rows.items(), strict=True):
-            for axes, one in zip(line, pictures, strict=True):
-                axes.imshow(one, cmap="gray_r", vmin=0, vmax=1)
-                axes.set(xticks=[], yticks=[])
-                axes.grid(visible=False)
-                axes.spines[:].set_visible(False)
-            line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
-        for axes, label in zip(grid[0], columns, strict=False):
-            axes.set_title(label, fontsize=9, fontweight="normal")
+        axes = picture.subplots()
+        axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1)
+        middles = [(height + GAP) * row + height / 2 for row in range(len(rows))]
+        axes.set_yticks(middles, list(rows), fontsize=9, color=INK)
+        centres = [(width + GAP) * column + width / 2 for column in range(len(columns))]
+        axes.set_xticks(centres, list(columns), fontsize=9, color=INK)
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
