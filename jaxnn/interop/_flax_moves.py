@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core import PlacedLayer, describe, is_traced, lift, nearest, placed_layers, plan_layer, spec_of
 from jaxnn.interop._flax_rules import kind_moves, merges_axes, widths
 from jaxnn.interop._flax_trees import Flat
-from jaxnn.interop._leaves import joined, stacked, wanted_leaves
+from jaxnn.interop._leaves import joined, split, stacked, wanted_leaves
 from jaxnn.interop._renames import Renames
 
 Names = Mapping[str, str]
@@ -73,7 +72,7 @@ class Move:
                 )
             return
         parts = tuple(like[name] for name in names)
-        pieces = [value] if len(parts) == 1 else jnp.split(value, widths(parts), -1)
+        pieces = [value] if len(parts) == 1 else split(value, widths(parts))
         for name, piece, part in zip(names, pieces, parts, strict=True):
             self._check(merges_axes(part.shape, piece.shape), (name,), part)
             found[name] = piece.reshape(part.shape)

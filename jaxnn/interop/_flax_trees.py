@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxnn.core import describe
 
@@ -105,10 +106,14 @@ def _nnx_variables(source: Any) -> list[tuple[tuple[Any, ...], Any, bool]]:
 def _nnx_rebuilt(source: Any, leaves: dict[tuple[Any, ...], Any]) -> Any:
     from flax import nnx
 
-    # A copy of every variable, so that neither the module nor the state that was given changes.
+    # A copy of every variable, so that neither the module nor the state that was given changes; of JAX's
+    # arrays, because nnx updates them by index.
     state = source if isinstance(source, nnx.State) else nnx.state(source)
     copy = jax.tree.map(lambda leaf: leaf, state)
     new = nnx.from_flat_state(
-        {path: v.replace(leaves[path]) if path in leaves else v for path, v in nnx.to_flat_state(copy)}
+        {
+            path: v.replace(jnp.asarray(leaves[path])) if path in leaves else v
+            for path, v in nnx.to_flat_state(copy)
+        }
     )
     return new if isinstance(source, nnx.State) else nnx.merge(nnx.graphdef(source), new)

@@ -30,6 +30,11 @@ def joined(parts: list[Any], axis: int) -> Any:
     return _library(parts).concatenate(parts, axis)
 
 
+def split(whole: Any, cuts: list[int]) -> list[Any]:
+    """Cut the last axis at ``cuts``."""
+    return _library([whole]).split(whole, cuts, -1)
+
+
 def stacked(parts: list[Any]) -> Any:
     """Stack on a new first axis."""
     return _library(parts).stack(parts)

@@ -116,7 +116,9 @@ def _filled(like: Any, tree: dict[str, Any]) -> Any:
             node = node[str(name)]
         return node
 
-    return nnx.from_flat_state({path: v.replace(value(path)) for path, v in nnx.to_flat_state(like)})
+    # nnx updates by index, which NumPy's arrays, as a file gives them, do not take from a traced value.
+    arrays = {path: v.replace(jnp.asarray(value(path))) for path, v in nnx.to_flat_state(like)}
+    return nnx.from_flat_state(arrays)
 
 
 def _streams(like: Any, key: Any) -> Any:

@@ -29,13 +29,15 @@ def draw(*shape: int) -> np.ndarray:
 
 
 def filled(tree: Any, dtype: Any) -> Any:
-    """The same structure with drawn numbers, positive where the name says variance."""
+    """The same structure with drawn numbers, positive where the name says variance; NumPy's, to compile nothing."""
 
     def one(path: Any, leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.key(0)
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return leaf
-        value = jnp.asarray(draw(*leaf.shape, len(str(path)))[..., 0] * 0.5, dtype)
-        return jnp.abs(value) + 0.5 if "var" in str(path) else value
+            return np.zeros(leaf.shape, leaf.dtype)
+        value = (draw(*leaf.shape, len(str(path)))[..., 0] * 0.5).astype(dtype)
+        return np.abs(value) + dtype(0.5) if "var" in str(path) else value
 
     return jax.tree_util.tree_map_with_path(one, tree)
 

@@ -84,8 +84,17 @@ def draw(spec, batch):
 
 @functools.cache
 def made(name):
+    """The model, with drawn numbers for weights and statistics."""
     model = MODELS[name]()
-    return (model, *jax.jit(lambda key: model.init(key, INPUTS[name]))(jax.random.key(0)))
+    rng = np.random.default_rng(1)
+
+    def one(leaf):
+        return rng.uniform(0.1, 0.5, leaf.shape).astype(leaf.dtype) * rng.choice(
+            np.float32([-1, 1]), leaf.shape[-1:]
+        )
+
+    params, state = jax.eval_shape(lambda: model.init(jax.random.key(0), INPUTS[name]))
+    return model, jax.tree.map(one, params), jax.tree.map(lambda leaf: np.abs(one(leaf)), state)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -56,6 +56,9 @@ def test_it_stands_in_a_chain_and_carries_statistics(layer):
     (mean,) = (leaf for path, leaf in jax.tree_util.tree_leaves_with_path(new) if "mean" in str(path))
     hidden = X @ next(leaf for leaf in jax.tree.leaves(params["body"]) if leaf.shape == (3, 4))
     np.testing.assert_allclose(mean, 0.1 * hidden.mean(0), rtol=1e-5, atol=1e-7)
+    # Weights from a file are NumPy's.
+    _, loaded = model.apply(*jax.tree.map(np.asarray, (params, state)), X, key=jax.random.key(1), train=True)
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-6)), loaded, new))
     _, same = model.apply(params, new, X)
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), same, new))
 
