@@ -119,5 +119,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
+    if getattr(value, "ndim", 0):
+        return _plain(value.tolist())
     number = float(value)
     return number if math.isfinite(number) else None

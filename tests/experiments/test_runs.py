@@ -144,3 +144,9 @@ def test_the_digits_split_is_fixed_and_even() -> None:
     assert np.bincount(data.y_test).min() >= 34
     assert data.x.dtype == np.float32
     assert (data.x.min(), data.x.max()) == (0.0, 1.0)
+
+
+def test_metrics_may_be_arrays(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.append_metrics({"epoch": 1, "confusion": np.array([[1.0, np.nan]]), "loss": np.float32(2)})
+    assert folder.read_metrics() == [{"epoch": 1, "confusion": [[1.0, None]], "loss": 2.0}]
