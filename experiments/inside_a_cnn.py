@@ -25,7 +25,7 @@ from experiments.data import load_digits
 from experiments.runner.config import ExperimentConfig, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
-from jaxnn import inspect
+from jaxnn import inspect, train
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def cost_of_covering(model: nn.Layer, params: Any, picture: Any, digit: int, map
     ranked = np.where(picture > 0, map_, -np.inf).ravel().argsort()[::-1][:8]
     covered = np.asarray(picture).ravel().copy()
     covered[ranked] = 0
-    logits, _ = model.apply(params, {}, jnp.stack([picture, jnp.asarray(covered).reshape(picture.shape)]))
+    both = np.stack([np.asarray(picture), covered.reshape(picture.shape)])
+    logits = train.predict(model, params, {}, both)
     return float(logits[0, digit] - logits[1, digit])
 
 
@@ -110,7 +111,7 @@ def run(config: Config, page: Page) -> None:
     kernel = np.asarray(params["conv_0"]["kernel"])
     plots.filters(page.picture("filters.png"), "Filters of the first layer", kernel)
     page.show("What the first layer looks for", "Edges and strokes in several directions.", "filters.png")
-    found = inspect.intermediates(model, params, result.state, picture[None])
+    found = jax.jit(lambda p, x: inspect.intermediates(model, p, result.state, x))(params, picture[None])
     for number, (layer, heading) in enumerate((("relu_0", "first"), ("relu_1", "second"))):
         maps = np.asarray(found[layer])[0]
         panels = {f"{k + 1}": maps[:, :, k] for k in range(min(16, maps.shape[-1]))}
@@ -121,12 +122,18 @@ def run(config: Config, page: Page) -> None:
         page.show(f"Where the {heading} layer finds it", "Dark is a strong answer.", name)
 
     key = jax.random.key(config.seed)
-    named = {
-        "digit": np.asarray(picture),
-        "saliency": np.asarray(saliency(model, params, picture, label)),
-        "saliency, averaged": np.asarray(smooth_saliency(model, params, picture, label, key)),
-        "covering": np.asarray(occlusion(model, params, picture, label)),
-    }
+
+    @jax.jit
+    def maps_of(params: Any, picture: Any) -> dict[str, Any]:
+        return {
+            "digit": picture,
+            "saliency": saliency(model, params, picture, label),
+            "saliency, averaged": smooth_saliency(model, params, picture, label, key),
+            "covering": occlusion(model, params, picture, label),
+        }
+
+    named = {name: np.asarray(map_) for name, map_ in maps_of(params, picture).items()}
+    named = {name: named[name] for name in ("digit", "saliency", "saliency, averaged", "covering")}
     plots.pictures(page.picture("saliency.png"), f"Why the network says {label}", named, size=1.9)
     page.show(
         "Which pixels decide",

@@ -1,12 +1,14 @@
 """MNIST with hidden layers of 128 units and plain gradient descent: no tricks, and 97.8 % all the same.
 
-Three hidden layers of rectified units (``--layers 2`` for two), batches of 32, and stochastic gradient
-descent with the rate 0.01 that Keras's ``SGD()`` has. The course prints training and test accuracy but
-not for how many epochs; as many are run here as it takes to fit the training pictures as well as it did.
+Two hidden layers of rectified units, batches of 32, and stochastic gradient descent with the rate 0.01 that
+Keras's ``SGD()`` has. The course prints a training accuracy of 0.9956 and a test accuracy of 0.9775, but not
+for how many epochs; after the 45 here the training accuracy is the same. Its slide of the hidden layer is
+shown twice: with three (``--layers 3``) the training digits are learnt sooner and the test is no better.
+Tested are the weights averaged over about the last thousand steps, half an epoch; ``--ema 0`` tests the last.
 
 Run:     python -m experiments mnist_sgd
 Expect:  test accuracy of at least 0.9775, training accuracy 0.995 and more
-Time:    about 2 minutes on two cores
+Time:    about 70 s on two cores
 Course:  From calculus to convolutional networks - training a network on MNIST
 """
 
@@ -27,15 +29,15 @@ from jaxnn import optim
 class Config(TrainingConfig):
     """Hidden layers of one width."""
 
-    epochs: int = 50
+    epochs: int = 45
     """Passes over the training data."""
     batch_size: int = 32
     """Examples a step; the last batch of an epoch may be smaller."""
     learning_rate: float = 0.01
     """Step size of the update rule."""
-    ema: float = 0.99
+    ema: float = 0.999
     """Decay of the average of the weights that is tested and saved; 0 takes the last weights."""
-    layers: int = 3
+    layers: int = 2
     """Number of hidden layers."""
     hidden: int = 128
     """Units in each hidden layer."""
