@@ -159,7 +159,7 @@ def run(config: Config, page: Page) -> None:
             if number == 0 and name == "skip-gram of pieces" and task.inputs:
                 _unknown(page, vocabulary, found, task.inputs, tables)
         _compare(page, name, scores)
-        rate = task.tokens / min(seconds) if task.tokens else math.nan
+        rate = task.tokens / min(seconds) if task.tokens else ""
         rows.append(
             (name, len(scores), np.mean(scores), *_analogies(vocabulary, vectors), min(seconds), rate)
         )
