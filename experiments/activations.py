@@ -6,7 +6,7 @@ the formula of the book overflows where the one in the library does not.
 
 Run:     python -m experiments activations
 Expect:  every identity to rounding, and finite values and slopes at -1000 and 1000
-Time:    about 4 s on two cores
+Time:    about 5 s on two cores
 Course:  Multi-layer networks and optimisation - activations
 Course:  Back-propagation - activations
 Course:  Deep learning, day 1 - activations

@@ -7,7 +7,7 @@ the 1e-7 that the course adds inside the logarithm, because the printed numbers 
 
 Run:     python -m experiments backprop_by_hand
 Expect:  every printed number, and the four equations equal to jax.grad to 1e-12
-Time:    about 6 s on two cores
+Time:    about 8 s on two cores
 Course:  Back-propagation - back-propagation
 Course:  Deep learning, day 1 - back-propagation
 Course:  From calculus to convolutional networks - back-propagation

@@ -6,7 +6,7 @@ the first-order formula of Taylor, and what a gradient of zero does and does not
 
 Run:     python -m experiments calculus
 Expect:  4, 6, -3 and every rule to rounding; the best step of a difference quotient near the root of rounding
-Time:    about 5 s on two cores
+Time:    about 7 s on two cores
 Course:  From calculus to convolutional networks - calculus
 Course:  Back-propagation - calculus
 """

@@ -6,7 +6,7 @@ always. A network of one hidden layer is given the coordinates only and finds fe
 
 Run:     python -m experiments handmade_features
 Expect:  near 0.5 without the feature, above 0.99 with it and with the network
-Time:    about 40 s on two cores
+Time:    about 20 s on two cores
 Course:  From calculus to convolutional networks - features
 """
 

@@ -7,7 +7,7 @@ finds that limit from the loss alone, and a sweep of learning rates, all run at 
 
 Run:     python -m experiments line_descent
 Expect:  the limit 1.65403, and divergence above it: 1.65 crawls and 1.66 grows
-Time:    about 5 s on two cores
+Time:    about 6 s on two cores
 Course:  From calculus to convolutional networks - gradient descent
 Course:  Multi-layer networks and optimisation - gradient descent
 """

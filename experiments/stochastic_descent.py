@@ -7,7 +7,7 @@ A step costs as many times less, which is why one takes them nevertheless.
 
 Run:     python -m experiments stochastic_descent
 Expect:  variance 50 times smaller with batches of 50; the mean of all gradients equal to the full one
-Time:    about 6 s on two cores
+Time:    about 12 s on two cores
 Course:  From calculus to convolutional networks - gradient descent
 Course:  Multi-layer networks and optimisation - gradient descent
 Course:  Back-propagation - gradient descent
@@ -151,8 +151,8 @@ def run(config: Config, page: Page) -> None:
     page.show(
         "Paths on the loss of all points",
         "The full gradient goes straight; one example at a time staggers, because each example pulls "
-        f"toward its own line. At the end the loss cannot fall below the noise of the data, {NOISE**2:g}; "
-        "single examples at this fixed rate keep circling above it.",
+        "toward its own line. At the end what remains is the noise of the data, a loss of about "
+        f"{NOISE**2:g}; single examples at this fixed rate keep circling above it.",
         "paths.png",
     )
     plots.animated_surface(

@@ -8,7 +8,7 @@ parameters and no chance to do better. All are tested on 10,000 points, over sev
 
 Run:     python -m experiments two_gaussians
 Expect:  all of them within 0.01 of 0.897, except networks whose sigmoids stall at 0.5
-Time:    about 1 minute on two cores
+Time:    about 8 s on two cores
 Course:  From calculus to convolutional networks - classification
 """
 
