@@ -194,7 +194,7 @@ def run(config: Config, page: Page) -> None:
         "Four maps of one overlap",
         "Black is where both classes are equally probable. With one covariance the border is a line; with "
         "two it may bend a little, because the estimates differ by chance. The network finds about the "
-        "same line, only more sure of itself.",
+        "same line.",
         "maps.png",
     )
     epochs = np.arange(1, config.epochs + 1)

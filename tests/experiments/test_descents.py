@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import line_descent, linear_regression_10d, local_search, polynomial_regression
+from experiments import (
+    line_descent,
+    linear_network,
+    linear_regression_10d,
+    local_search,
+    polynomial_regression,
+    single_examples,
+    stochastic_descent,
+)
 from experiments.descents import descend
 from jaxnn import inspect, optim
 
@@ -120,3 +128,30 @@ def test_a_path_keeps_its_start_and_passes_data_by_step() -> None:
     )
     assert path.params.tolist() == [5.0, 0.0, 1.0, 2.0]
     np.testing.assert_allclose(path.losses, [12.5, 0.5, 0.5, 0.5])
+
+
+def test_single_examples_and_the_printed_slope() -> None:
+    """Deep learning, day 1: the sigmoid's derivative taken at the sigmoid's own output."""
+    with jax.enable_x64(True):
+        wrong = [float(jax.grad(single_examples.printed_sigmoid)(u)) for u in (0.0, 1.0, 5.0)]
+        right = [float(jax.grad(jax.nn.sigmoid)(u)) for u in (0.0, 1.0, 5.0)]
+    np.testing.assert_allclose(wrong, [0.2350037, 0.2193619, 0.1972192], atol=1e-7)
+    np.testing.assert_allclose(right, [0.25, 0.1966119, 0.0066481], atol=1e-7)
+
+
+def test_gradients_of_random_batches() -> None:
+    data = stochastic_descent.line_points(jax.random.key(0), 1000)
+    full = jax.grad(stochastic_descent.loss)(jnp.array(local_search.START), *data)
+    measure = jax.jit(stochastic_descent.gradient_noise, static_argnums=(2, 3))
+    (mean, single), (_, batch) = (measure(jax.random.key(1), data, size, 4000) for size in (1, 50))
+    np.testing.assert_allclose(mean, full, atol=5 * float(single / 4000) ** 0.5)
+    # Two variances from 4,000 draws each: their ratio has a standard error of a few percent.
+    np.testing.assert_allclose(single / batch, 50, rtol=0.15)
+
+
+def test_the_first_demo_is_tested_on_another_function() -> None:
+    """From calculus to convolutional networks: a perfect model scores 1.3190476 on the printed targets."""
+    x = jax.random.uniform(jax.random.key(0), (200_000, 4))
+    gap = np.asarray(linear_network.weighted(x) - linear_network.with_powers(x), np.float64)
+    np.testing.assert_allclose(np.mean(gap**2), linear_network.FLOOR, atol=0.02)
+    np.testing.assert_allclose(gap.mean(), 13 / 12, atol=5e-3)
