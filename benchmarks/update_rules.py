@@ -112,7 +112,9 @@ def tables() -> str:
         "",
         "Made by `python benchmarks/update_rules.py`: an update by the clock, and a compilation (tracing, lowering",
         "and XLA) in processor time, of ours and of optax's rule in one process, turn by turn; medians. Parameters",
-        "and state are donated. A ratio below 1 says that ours is faster.",
+        "and state are donated. A ratio below 1 says that ours is faster. Other work ran on the machine meanwhile,",
+        "which lengthens both: read the ratios, of which a tenth is noise. A rule that is missing below a tree has not",
+        "been measured on it.",
         "",
         f"Where: {'; '.join(sorted({r['where'] for r in newest.values()}))}.",
     ]
