@@ -6,7 +6,7 @@ cut into folds, and a network is trained for each fold on all the others and sco
 all of them, for all candidates, are trained side by side (``vmap``).
 
 Run:     python -m experiments ensembles
-Expect:  sixteen networks together make about a third fewer mistakes than one; five folds choose the width
+Expect:  sixteen networks together make about a fifth fewer mistakes than one; five folds choose the width
 Time:    about 40 s on two cores
 Course:  From calculus to convolutional networks - overfitting
 """
