@@ -52,13 +52,13 @@ def momentum(
     def update(
         updates: optax.Updates, state: MomentumState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, MomentumState]:
-        scalars = (_hyper.at_step(rate, state.step), decay)
+        scalars = (-_hyper.at_step(rate, state.step), decay)  # negated once, not once a leaf
         updates, trace = _leaves.map_leaves("momentum", _leaf, scalars, updates, (state.trace,), params)
         return updates, MomentumState(_hyper.increment_if_any(state.step), trace)
 
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, trace, rate, decay):
+def _leaf(g, trace, slope, decay):
     trace = g + decay * trace
-    return -rate * trace, trace
+    return slope * trace, trace

@@ -52,12 +52,12 @@ def sgd(
     def update(
         updates: optax.Updates, state: SgdState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, SgdState]:
-        scalars = (_hyper.at_step(rate, state.step),)
+        scalars = (-_hyper.at_step(rate, state.step),)  # negated once, not once a leaf
         (updates,) = _leaves.map_leaves("sgd", _leaf, scalars, updates, params=params)
         return updates, SgdState(_hyper.increment_if_any(state.step))
 
     return _leaves.transformation(init, update)
 
 
-def _leaf(g, rate):
-    return (-rate * g,)
+def _leaf(g, slope):
+    return (slope * g,)
