@@ -6,7 +6,7 @@ by the training loss; the table tells how wide the range of good rates is, for a
 a hair's breadth is not as good as its best number.
 
 Run:     python -m experiments optimizer_mnist
-Expect:  a table of twenty rules; at their best rates most of them end within two percent of each other
+Expect:  at their best rates all but Rprop end between 0.87 and 0.90; no rule is far ahead of plain descent
 Time:    about 2 minutes on two cores
 Course:  Multi-layer networks and optimisation - update rules
 """
