@@ -81,6 +81,7 @@ def jaxnn(work: Work, laps: Laps) -> None:
 
 def gensim(work: Work, laps: Laps) -> None:
     """gensim with two workers; the vocabulary is built once, the weights anew in each lap."""
+    import numpy as np
     from gensim.models import Word2Vec
 
     sentences = _sentences(work)
@@ -91,8 +92,10 @@ def gensim(work: Work, laps: Laps) -> None:
         model.train(sentences, total_examples=len(sentences), epochs=work.epochs)
         laps(_relatedness(model.wv.index_to_key, model.wv.vectors, work))
         seed += 1
-        model.seed = seed
-        model.init_weights()
+        # init_weights would keep what was learned: it only adds rows for new words.
+        drawn = np.random.default_rng(seed).random(model.wv.vectors.shape, np.float32)
+        model.wv.vectors[:] = (drawn - 0.5) / work.features
+        model.syn1neg[:] = 0
 
 
 ROW = Row(
