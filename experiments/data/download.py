@@ -22,6 +22,10 @@ CHUNK = 1 << 20
 TIMEOUT_SECONDS = 20.0
 
 
+class DataNotFoundError(OSError):
+    """A data file is nowhere on this machine, and cannot be downloaded."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A gzipped file of a data set.
@@ -120,7 +124,7 @@ def _download(file: RemoteFile, target: Path) -> bytes:
         except ValueError as error:
             # The temporary name means nothing to the reader; the address does.
             failures.append(f"{address}: {str(error).split(': ', 1)[-1]}")
-    raise OSError(
+    raise DataNotFoundError(
         f"{target} is not there, nor is $JAXNN_DATA/{file.name}, and no download succeeded "
         f"({'; '.join(failures)}). Go online, or put the file at either place"
     )
