@@ -27,7 +27,7 @@ COURSES = (
 )
 COMMANDS = {
     "predict": "Classify a drawing of your own: predict RUN picture.png",
-    "translate": "Translate sentences or a file: translate RUN \"Ein Hund rennt.\"",
+    "translate": 'Translate sentences or a file: translate RUN "Ein Hund rennt."',
     "all": "Run every experiment, one after the other: all --quick",
     "results": "Run the published experiments over several seeds and write their tables: docs/results.md",
 }
