@@ -87,3 +87,33 @@ def test_mistakes() -> None:
         train.fit_many(lambda key, h: h, jnp.arange(3))
     with pytest.raises(ValueError, match=r"one size.*'a'.*2.*'b'.*3"):
         train.fit_many(lambda key, h: h, keys, {"a": jnp.zeros(2), "b": jnp.zeros(3)})
+
+
+def test_select_never_gives_another_training() -> None:
+    keys = jax.random.split(jax.random.key(0), 2)
+    many = train.fit_many(lambda key, h: h * 1.0, keys, jnp.array([1.0, 2.0]))
+    assert float(many.select(0, 1)) == float(many.select(-1, -1)) == 2.0
+    with pytest.raises(IndexError, match="seed must be below 2, got 2"):
+        many.select(2, 0)
+    with pytest.raises(IndexError, match="setting must be below 2, got 5"):
+        many.select(0, 5)
+    with pytest.raises(ValueError, match="2 settings here"):
+        many.select(0)
+    with pytest.raises(ValueError, match="no settings here"):
+        train.fit_many(lambda key, h: jnp.ones(()), keys).select(0, 1)
+
+
+def test_keys_among_the_results_and_settings_without_a_column() -> None:
+    keys = jax.random.split(jax.random.key(0), 2)
+    many = train.fit_many(lambda key, h: {"x": h.sum(), "key": key}, keys, jnp.ones((3, 2)))
+    assert many.mean()["key"] is None
+    np.testing.assert_array_equal(many.mean()["x"], [2.0, 2.0, 2.0])
+    assert many.table().startswith("| setting | seeds | x")
+
+
+def test_a_list_of_numbers_and_nothing_to_train() -> None:
+    keys = jax.random.split(jax.random.key(0), 2)
+    with pytest.raises(TypeError, match=r"jnp\.array\(hyper\)"):
+        train.fit_many(lambda key, h: h, keys, [0.1, 0.2])
+    with pytest.raises(ValueError, match="at least one key"):
+        train.fit_many(lambda key, h: jnp.ones(()), keys[:0])

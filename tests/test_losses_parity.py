@@ -306,3 +306,8 @@ def test_gelu_is_right_in_any_precision(dtype: Any) -> None:
     wide = jax.vmap(jax.value_and_grad(jax.nn.gelu))(x.astype(jnp.float32))
     for found, expected in zip((value, slope), wide, strict=True):
         np.testing.assert_allclose(found.astype(jnp.float32), expected, rtol=1e-2, atol=1e-6)
+
+
+def test_ctc_of_nan_is_nan() -> None:
+    nan = jnp.full((3, 3), jnp.nan)
+    assert np.isnan(losses.ctc(nan, jnp.array([1]), impossible=0.0))

@@ -237,3 +237,15 @@ ERRORS = {
 def test_message(pattern: str) -> None:
     with pytest.raises((TypeError, ValueError), match=pattern):
         ERRORS[pattern]()
+
+
+def test_outputs_that_are_nan_are_no_right_answers() -> None:
+    nan = jnp.full((3, 3), jnp.nan)
+    assert float(metrics.accuracy(nan, jnp.array([0, 0, 1])).compute()) == 0
+    assert float(metrics.binary_accuracy(nan, jnp.zeros((3, 3))).compute()) == 0
+
+
+@pytest.mark.parametrize("metric", [metrics.f1, metrics.auc, metrics.binary_accuracy])
+def test_labels_of_one_logit_are_0_or_1(metric) -> None:
+    with pytest.raises(ValueError, match=r"labels must be in \[0, "):
+        metric(jnp.array([[2.0], [-1.0]]), jnp.array([[7], [-1]]))

@@ -79,6 +79,7 @@ def stability_limit(
         return evaluate(params, batch, key)[0]
 
     _check_params(params)
+    params = jax.tree.map(jnp.asarray, params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     run = jax.jit(_largest, static_argnums=(0, 3))
     curvature, error, count = run(loss, params, batch, min(iterations, size), tolerance)

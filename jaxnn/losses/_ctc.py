@@ -64,7 +64,7 @@ def ctc(
     def one(logits: Any, labels: Any, real_frame: Any, real_label: Any) -> Any:
         total = _log_probability(logits, labels, real_frame, real_label, blank)
         known = jnp.all(~real_label | _is_class(labels, logits.shape[-1], blank))
-        return jnp.where(known, jnp.where(total > _NEVER / 2, -total, impossible), jnp.nan)
+        return jnp.where(known, jnp.where(total <= _NEVER / 2, impossible, -total), jnp.nan)
 
     for _ in labels.shape[:-1]:
         one = jax.vmap(one)
@@ -82,7 +82,7 @@ def _log_probability(logits: Any, labels: Any, real_frame: Any, real_label: Any,
     may_skip = (states != blank) & (states != before)
 
     log_p = jax.nn.log_softmax(jnp.where(real_frame[:, None], logits, 0), -1)
-    log_p = jnp.where(log_p > _NEVER, log_p, _NEVER)[:, states]
+    log_p = jnp.where(log_p <= _NEVER, _NEVER, log_p)[:, states]
     never = jnp.full(2, _NEVER, log_p.dtype)
 
     def step(paths: Any, frame: Any) -> tuple[Any, None]:

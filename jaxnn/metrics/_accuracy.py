@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe
+from jaxnn.losses._labels import check_probabilities
 from jaxnn.metrics._classes import class_labels
 from jaxnn.metrics._mean import Mean
 
@@ -34,7 +35,9 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
             "metrics.binary_accuracy"
         )
     labels = class_labels("accuracy", outputs, targets)
-    return Mean.of(jnp.argmax(outputs, -1).astype(jnp.int32) == labels, weights)
+    # argmax of a row with NaN is where the NaN stands, which may be the label.
+    right = (jnp.argmax(outputs, -1).astype(jnp.int32) == labels) & ~jnp.any(jnp.isnan(outputs), -1)
+    return Mean.of(right, weights)
 
 
 def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
@@ -47,7 +50,7 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or concrete targets lie outside [0, 1].
 
     Example:
         >>> import jax.numpy as jnp
@@ -55,11 +58,14 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
         0.5
     """
     check_floating("binary_accuracy", outputs)
+    check_min_rank("binary_accuracy", outputs, 1, "[..., outputs]")
     targets = jnp.asarray(targets)
     if targets.shape != outputs.shape:
         raise ValueError(
             f"binary_accuracy: outputs and targets must have one shape, got {describe(outputs)} and "
             f"{describe(targets)}"
         )
+    check_probabilities("binary_accuracy", targets)
     right = (outputs > 0) == (targets > 0.5 if jnp.issubdtype(targets.dtype, jnp.floating) else targets == 1)
+    right = right & ~jnp.isnan(outputs)
     return Mean.of(jnp.mean(right.astype(jnp.float32), -1), weights)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe, positive_int
-from jaxnn.losses._labels import check_labels, is_class_index
+from jaxnn.losses._labels import check_labels
 from jaxnn.metrics._classes import counted, histogram, yes
 
 
@@ -75,7 +75,7 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
             f"auc: expected logits [..., 1] or [..., 2] and labels [...], got {describe(outputs)} and "
             f"{describe(targets)}; take the logits of one class against the rest"
         )
-    if is_class_index(outputs, targets):
+    if jnp.issubdtype(targets.dtype, jnp.integer):
         check_labels("auc", targets, 2)
     if targets.shape == lead:
         label = yes(targets)

@@ -28,6 +28,8 @@ def labels_and_predictions(owner: str, outputs: Any, targets: Any) -> tuple[Any,
     targets = jnp.asarray(targets)
     if outputs.shape[-1:] == (1,) and targets.shape in (outputs.shape, outputs.shape[:-1]):
         check_floating(owner, outputs)
+        if jnp.issubdtype(targets.dtype, jnp.integer):
+            check_labels(owner, targets, 2)
         return yes(targets.reshape(outputs.shape[:-1])), (outputs[..., 0] > 0).astype(jnp.int32), 2
     labels, classes = class_labels(owner, outputs, targets), outputs.shape[-1]
     if is_class_index(outputs, targets):

@@ -29,6 +29,7 @@ def embed(table: jax.Array, ids: jax.Array) -> jax.Array:
       >>> embed(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1, 0, 1])).tolist()
       [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
+    table = jnp.asarray(table)
     ids = _checked("embed", table, ids)
     return _lookup(table, ids) if jnp.finfo(table.dtype).bits < 32 else _rows(table, ids)
 
@@ -57,6 +58,7 @@ def sparse_update(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Arra
       >>> sparse_update(jnp.zeros((3, 1)), jnp.array([2, 0, 2, -1]), jnp.ones((4, 1))).ravel().tolist()
       [1.0, 0.0, 2.0]
     """
+    table = jnp.asarray(table)
     ids = _checked("sparse_update", table, ids)
     rows = jnp.asarray(rows)
     if rows.dtype != table.dtype:

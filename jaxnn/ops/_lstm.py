@@ -87,8 +87,8 @@ def lstm(
             "recurrent_scale": (recurrent_scale, None),
         },
     )
-    if h is None or c is None:
-        h = c = jnp.zeros((*x.shape[:-2], features), x.dtype)
+    empty = jnp.zeros((*x.shape[:-2], features), x.dtype)
+    h, c = empty if h is None else h, empty if c is None else c
     p, real = project(x, input_kernel, None, mask)
     run = _plain if recurrent_formulation("lstm", formulation) == "lax" else _deferred
     last, ys = run(p, recurrent_kernel, bias, h, c, real, recurrent_scale, reverse)

@@ -30,16 +30,28 @@ class Many:
     seeds: int
 
     def select(self, seed: int, setting: int | None = None) -> Any:
-        """Return the result of one training, without the leading axes."""
-        index = (seed,) if self.settings is None else (setting or 0, seed)
+        """Return the result of one training, without the leading axes.
+
+        Raises:
+            IndexError: there is no such seed or setting.
+            ValueError: a setting is asked for where there are none, or none where there are several.
+        """
+        if (setting is None) != (self.settings is None):
+            has = "no settings" if self.settings is None else f"{self.settings} settings"
+            raise ValueError(f"Many.select: there are {has} here, got setting={setting}")
+        asked = {"seed": (seed, self.seeds), "setting": (setting or 0, self.settings or 1)}
+        for name, (index, size) in asked.items():
+            if not -size <= index < size:
+                raise IndexError(f"Many.select: {name} must be below {size}, got {index}")
+        index = (seed,) if setting is None else (setting, seed)
         return jax.tree.map(lambda leaf: leaf[index], self.results)
 
     def mean(self) -> Any:
-        """Return the means over seeds of every floating or integer leaf, as NumPy float64."""
+        """Return the means over seeds of every leaf, as NumPy float64; ``None`` in place of keys."""
         return self._over_seeds(lambda leaf: leaf.mean(self._axis))
 
     def std(self) -> Any:
-        """Return the sample standard deviations over seeds; ``nan`` for a single seed."""
+        """Return the sample standard deviations over seeds; ``nan`` for a single seed, ``None`` for keys."""
         return self._over_seeds(
             lambda leaf: leaf.std(self._axis, ddof=1) if self.seeds > 1 else leaf.mean(self._axis) * math.nan
         )
@@ -74,8 +86,10 @@ class Many:
         varied = [
             (jax.tree_util.keystr(path, simple=True, separator=".") or "hyper", leaf)
             for path, leaf in settings
-            if jnp.ndim(leaf) == 1
+            if jnp.ndim(leaf) == 1 and not jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
         ]
+        if self.settings is not None and not varied:
+            varied = [("setting", np.arange(self.settings))]
         head = [name for name, _ in varied] + ["seeds"] + [f"{name} (mean ± std)" for name in found]
         lines = [" | ".join(head), " | ".join("---" for _ in head)]
         for row in range(self.settings or 1):
@@ -92,7 +106,13 @@ class Many:
         return 0 if self.settings is None else 1
 
     def _over_seeds(self, reduce: Callable[[np.ndarray], np.ndarray]) -> Any:
-        return jax.tree.map(lambda leaf: reduce(np.asarray(leaf).astype(np.float64)), self.results)
+        def one(leaf: Any) -> Any:
+            if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                return None
+            wide = np.complex128 if jnp.issubdtype(leaf.dtype, jnp.complexfloating) else np.float64
+            return reduce(np.asarray(leaf).astype(wide))
+
+        return jax.tree.map(one, self.results)
 
 
 def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = None) -> Many:
@@ -138,6 +158,11 @@ def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = Non
             f"fit_many: keys must be typed keys, got {describe(keys)}; "
             "use jax.random.split(jax.random.key(0), n)"
         )
+    if isinstance(hyper, list) and hyper and all(isinstance(one, int | float) for one in hyper):
+        raise TypeError(
+            f"fit_many: hyper={hyper} is a list, a tree of numbers that all trainings would share; "
+            "use jnp.array(hyper) for a value for each setting"
+        )
     keys = keys.reshape(-1)
     leaves = jax.tree_util.tree_leaves_with_path(hyper)
     sizes = {jax.tree_util.keystr(path): jnp.shape(leaf)[0] for path, leaf in leaves if jnp.ndim(leaf)}
@@ -146,6 +171,11 @@ def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = Non
         raise ValueError(
             f"fit_many: all leaves of hyper with a first axis must have one size, a value for each setting, "
             f"got {listed}"
+        )
+    if not keys.size or 0 in sizes.values():
+        raise ValueError(
+            f"fit_many: expected at least one key and one setting, got {keys.size} keys and hyper-parameters "
+            f"with first axes {sorted(set(sizes.values()))}"
         )
     many = jax.vmap(train, in_axes=(0, None))
     if sizes:

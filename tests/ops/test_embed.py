@@ -108,3 +108,9 @@ def test_mistakes() -> None:
         ops.sparse_update(t, IDS, jnp.ones((2, 3)))
     with pytest.raises(TypeError, match="dtype of the table"):
         ops.sparse_update(t, IDS, jnp.ones((2, 3, 3), jnp.float16))
+
+
+def test_tables_may_be_numpy_arrays() -> None:
+    t = np.asarray(table())
+    np.testing.assert_array_equal(ops.embed(t, IDS), t[np.asarray(IDS)])
+    assert ops.sparse_update(t, jnp.array([0]), jnp.ones((1, 3))).shape == (5, 3)

@@ -168,3 +168,9 @@ def test_errors(name: str) -> None:
     call, pattern = ERRORS[name]
     with pytest.raises((TypeError, ValueError), match=pattern):
         call()
+
+
+def test_half_a_carry_is_kept() -> None:
+    x, w, u, h = jnp.ones((2, 5, 3)), jnp.ones((3, 16)), jnp.ones((4, 16)), jnp.full((2, 4), 0.5)
+    half = ops.lstm(x, w, u, carry=(h, None))[1]  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(half, ops.lstm(x, w, u, carry=(h, jnp.zeros((2, 4))))[1])
