@@ -23,9 +23,10 @@ def attention_maps(
     with figure(path, sum(widths) + 0.6, height) as picture:
         picture.suptitle(title)
         panels = picture.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
+        images = []
         for axes, (written, read, weights) in zip(panels, maps, strict=True):
-            image = axes.imshow(weights, cmap=MAP, vmin=0, vmax=1, aspect="auto")
+            images.append(axes.imshow(weights, cmap=MAP, vmin=0, vmax=1, aspect="auto"))
             axes.set_xticks(range(len(read)), read, rotation=90, fontsize=8)
             axes.set_yticks(range(len(written)), written, fontsize=8)
             axes.grid(visible=False)
-        picture.colorbar(image, ax=panels.tolist(), shrink=0.6, label="weight")
+        picture.colorbar(images[-1], ax=panels.tolist(), shrink=0.6, label="weight")
