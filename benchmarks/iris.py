@@ -24,7 +24,7 @@ def _flowers() -> tuple[Any, Any]:
 
 
 def jaxnn(work: Work, laps: Laps) -> None:
-    """``train.make_epoch``: with one batch an epoch, ``order`` repeats the examples for as many steps."""
+    """``train.make_step`` in ``lax.scan``: one executable makes all steps."""
     import jax
     import jax.numpy as jnp
 
@@ -37,11 +37,15 @@ def jaxnn(work: Work, laps: Laps) -> None:
     )
     rule = optim.sgd(work.learning_rate)
     state = train.TrainState.create(task, rule, jax.random.key(0), data)
-    epoch = train.make_epoch(task, rule, 150)
-    order = jnp.tile(jnp.arange(150), work.steps)
+    step = train.make_step(task, rule)
+
+    @jax.jit
+    def steps(state: Any, data: Any) -> Any:
+        return jax.lax.scan(lambda state, _: step(state, data), state, length=work.steps)
+
     while True:
-        state, record = epoch(state, data, order)
-        laps(record["loss"].compute())
+        state, record = steps(state, data)
+        laps(record["loss"].compute()[-1])
 
 
 def flax_linen(work: Work, laps: Laps) -> None:

@@ -25,6 +25,8 @@ _SOME_CELLS = 512
 _FEW_CHANNELS = 16
 # Groups are merged into dense blocks of at most so many channels.
 _BLOCK_CHANNELS = 64
+# A product with a kernel of so many numbers is written out.
+_FEW_WEIGHTS = 32
 # Windows of up to so many cells are taken apart into slices.
 _MOST_CELLS = {"max_pool": 9, "avg_pool": 25}
 
@@ -138,3 +140,9 @@ def recurrent_formulation(name: str, formulation: str | None) -> str:
 def flattens_products() -> bool:
     """Whether leading axes are merged before a matrix product; elsewhere that would only hinder sharding."""
     return _on_cpu()
+
+
+def is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether a matrix product is cheaper written out: few numbers, and no sum that half precision spoils."""
+    few = 0 < kernel.size <= _FEW_WEIGHTS and x.size > 0
+    return few and _on_cpu() and x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.float64)

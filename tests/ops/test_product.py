@@ -1,0 +1,52 @@
+"""The product with a matrix, written out for a few numbers, merged for many axes: one value, one derivative."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnn.ops._product import product
+
+SHAPES = [((7, 4), (4, 6)), ((5,), (5, 3)), ((2, 3, 4), (4, 8)), ((6, 1), (1, 32)), ((3, 2, 20), (20, 30))]
+
+
+@pytest.mark.parametrize(("of_x", "of_kernel"), SHAPES)
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=["plain", "jit", "remat"])
+def test_value_and_derivatives_are_those_of_matmul(of_x, of_kernel, wrap) -> None:
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        x, kernel = (jnp.asarray(rng.standard_normal(shape)) for shape in (of_x, of_kernel))
+        tangents = tuple(jnp.asarray(rng.standard_normal(shape)) for shape in (of_x, of_kernel))
+
+        def ours(x, kernel):
+            return jnp.sin(wrap(product)(x, kernel)).sum()
+
+        def plain(x, kernel):
+            return jnp.sin(x @ kernel).sum()
+
+        pairs = [
+            (wrap(product)(x, kernel), x @ kernel),
+            *zip(*(jax.grad(f, (0, 1))(x, kernel) for f in (ours, plain)), strict=True),
+            *(((jax.grad(ours, i)(x, kernel)), jax.grad(plain, i)(x, kernel)) for i in (0, 1)),
+            tuple(jax.jvp(f, (x, kernel), tangents)[1] for f in (ours, plain)),
+            tuple(jax.jacfwd(jax.grad(f, 1), 1)(x, kernel) for f in (ours, plain)),
+            tuple(jax.jacrev(jax.grad(f, 0), 1)(x, kernel) for f in (ours, plain)),
+        ]
+        for got, expected in pairs:
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_rows_and_kernels_are_mapped_over() -> None:
+    rng = np.random.default_rng(1)
+    x = jnp.asarray(rng.standard_normal((3, 5, 4)), jnp.float32)
+    kernels = jnp.asarray(rng.standard_normal((3, 4, 6)), jnp.float32)
+    got = jax.vmap(jax.grad(lambda k, x: product(x, k).sum()))(kernels, x)
+    np.testing.assert_allclose(got, jnp.broadcast_to(x.sum(1)[..., None], got.shape), rtol=1e-5)
+    np.testing.assert_allclose(jax.vmap(product, (None, 0))(x[0], kernels), x[0] @ kernels, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_summed_as_matmul_sums_it(dtype) -> None:
+    x = jnp.full((3, 16), 1 / 3, dtype)
+    kernel = jnp.full((16, 2), 1 / 7, dtype)
+    np.testing.assert_array_equal(product(x, kernel), x @ kernel)
