@@ -113,6 +113,14 @@ def test_binary_labels_out_of_range() -> None:
     assert jnp.isnan(jax.jit(losses.binary_cross_entropy)(jnp.zeros(2), jnp.array([-1.0, 1.0])))
 
 
+def test_hinge_of_logits_that_are_all_impossible() -> None:
+    low = -jnp.inf
+    outputs = jnp.array([[low, low, low], [low, 1.0, low], [2.0, low, low]])
+    labels = jnp.zeros(3, int)
+    assert losses.hinge(outputs, labels).tolist() == [jnp.inf, jnp.inf, 0.0]
+    assert jnp.isfinite(jax.grad(lambda z: losses.hinge(z, labels).sum())(outputs)).all()
+
+
 def test_one_logit_has_no_largest() -> None:
     with pytest.raises(ValueError, match=r"at least 2 classes, got float32\[3, 1\]; .*binary_accuracy"):
         metrics.accuracy(jnp.zeros((3, 1)), jnp.zeros((3, 1)))

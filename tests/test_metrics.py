@@ -245,7 +245,47 @@ def test_outputs_that_are_nan_are_no_right_answers() -> None:
     assert float(metrics.binary_accuracy(nan, jnp.zeros((3, 3))).compute()) == 0
 
 
+def test_outputs_that_are_nan_are_wrong_in_counts_by_class() -> None:
+    """By hand: rows of NaN are taken for the first class that they are not."""
+    nan = jnp.nan
+    outputs = jnp.array([[nan, 1.0, 0.0], [nan, nan, nan], [0.0, 2.0, 1.0], [1.0, 0.0, nan]])
+    labels = jnp.array([0, 1, 1, 2])
+    matrix = metrics.confusion_matrix(outputs, labels).compute()
+    assert matrix.tolist() == [[0, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert metrics.accuracy(outputs, labels).compute() == matrix.trace() / matrix.sum() == 0.25
+    assert metrics.recall(outputs, labels, average=None).compute().tolist() == [0, 0.5, 0]
+    assert metrics.precision(outputs, labels, average=None).compute().tolist() == [0, 0.5, 0]
+    one = metrics.confusion_matrix(jnp.full((2, 1), nan), jnp.array([0, 1]))
+    assert one.compute().tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("label", [-1, 2, 0.3, -0.5, 1.5])
+def test_traced_labels_of_one_logit_outside_are_never_right(label: float) -> None:
+    outputs, labels = jnp.array([[3.0], [-3.0], [-2.0]]), jnp.array([1, label, 0], type(label))
+    outside = not 0 <= label <= 1
+    for metric in (metrics.f1, metrics.confusion_matrix, metrics.auc):
+        found = jax.jit(metric)(outputs, labels).compute()
+        assert jnp.isnan(found).any() == outside
+        spared = jax.jit(metric)(outputs, labels, jnp.array([1.0, 0.0, 1.0])).compute()
+        assert jnp.isfinite(spared).all()
+    binary = jax.jit(metrics.binary_accuracy)(outputs, labels[:, None]).compute()
+    np.testing.assert_allclose(binary, 2 / 3 if outside else 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("label", [-1, K])
+@pytest.mark.parametrize("name", ["accuracy", "top_k_accuracy"])
+def test_concrete_labels_are_classes(name: str, label: int) -> None:
+    metric = getattr(metrics, name)
+    with pytest.raises(ValueError, match=rf"{name}: labels must be in \[0, {K}\), got labels from"):
+        metric(LOGITS, LABELS.at[3].set(label))
+    counted = jax.jit(metric)(LOGITS, LABELS.at[3].set(label)).compute() * N
+    before = jax.jit(metric)(LOGITS, LABELS, jnp.ones(N).at[3].set(0)).compute() * (N - 1)
+    np.testing.assert_allclose(counted, before, rtol=1e-6)
+
+
 @pytest.mark.parametrize("metric", [metrics.f1, metrics.auc, metrics.binary_accuracy])
 def test_labels_of_one_logit_are_0_or_1(metric) -> None:
+    with pytest.raises(ValueError, match=r"labels must be in \[0, 1\]"):
+        metric(jnp.array([[2.0], [-1.0]]), jnp.array([[1.0], [-1.0]]))
     with pytest.raises(ValueError, match=r"labels must be in \[0, "):
         metric(jnp.array([[2.0], [-1.0]]), jnp.array([[7], [-1]]))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import positive_int, wide_dtype
+from jaxnn.core import is_traced, positive_int, wide_dtype
 from jaxnn.inspect._per_example_gradients import example_gradient, numbered
 
 
@@ -49,7 +49,7 @@ def gradient_noise_scale(
         objective: an ``Objective``, or a function ``(params, batch) -> scalar``.
         params: where the gradients are taken.
         batch: a pytree of arrays with a common first axis of at least 2; examples of weight 0 do not count,
-            others count alike.
+            others count alike. Where fewer than 2 traced ones count, all three numbers are NaN.
         state: state of an objective that has one.
         key: random key; example ``i`` draws from ``fold_in(key, i)``.
         train: whether an objective runs as in training.
@@ -57,7 +57,8 @@ def gradient_noise_scale(
 
     Raises:
         TypeError: the loss is not a scalar.
-        ValueError: there are fewer than 2 examples, or ``chunk`` is not a positive int.
+        ValueError: ``chunk`` is not a positive int, or there are fewer than 2 examples, or, outside of
+            ``jit``, fewer than 2 of weight above 0.
 
     Example:
         >>> import jax.numpy as jnp
@@ -91,11 +92,17 @@ def gradient_noise_scale(
         rest = sums(jax.tree.map(lambda leaf: leaf[whole:], (indices, batch)))
         found = jax.tree.map(jnp.add, found, rest)
     total, square, count = found
-    count = count.astype(square.dtype)
+    if not is_traced(count) and count < 2:
+        raise ValueError(
+            f"gradient_noise_scale: a variance needs at least 2 examples of weight above 0, got {int(count)} "
+            f"among {n}; pass a batch with more of them"
+        )
+    # One example or none has no variance; what rounding makes of 0 / 0 must not pass for a number.
+    count = jnp.where(count < 2, jnp.nan, count).astype(square.dtype)
     mean_square: Any = sum(jnp.sum((leaf / count.astype(leaf.dtype)) ** 2) for leaf in jax.tree.leaves(total))
     noise = (square / count - mean_square) * count / (count - 1)
     signal = mean_square - noise / count
-    scale = jnp.where(signal > 0, noise / jnp.where(signal > 0, signal, 1), jnp.inf)
+    scale = jnp.where(signal <= 0, jnp.inf, noise / jnp.where(signal <= 0, 1, signal))
     return NoiseScale(scale, noise, signal)
 
 

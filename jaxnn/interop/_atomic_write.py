@@ -8,11 +8,19 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path]:
     """Give a temporary path beside ``path``; when the block ends without error, rename it onto ``path``.
 
     The temporary name is unique to this call, so that several processes may write the same file: the last
     rename wins, and every state in between is a whole file. The content reaches the disk before the name.
+
+    Args:
+        path: the file.
+        owner: the function that messages name.
+
+    Raises:
+        OSError: of the kind that the system raised, and naming ``path``: its folder is missing, or nothing
+            can be written there.
 
     Example:
         >>> import tempfile
@@ -24,7 +32,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    temporary.touch(exist_ok=False)
+    try:
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        missing = not path.parent.is_dir()
+        remedy = "make it first, with Path.mkdir(parents=True)" if missing else "choose one open to writing"
+        problem = "there is no folder" if missing else f"{error.strerror} in the folder"
+        message = f"{owner}: cannot write {path}: {problem} {str(path.parent)!r}; {remedy}"
+        raise type(error)(error.errno, message) from error
     mode = temporary.stat().st_mode
     try:
         yield temporary

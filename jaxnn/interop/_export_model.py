@@ -83,7 +83,7 @@ def export_model(
 
     specs = spec_of(x) if batch is None else _free_batch(spec_of(x), batch)
     exported = export.export(jax.jit(predict), platforms=tuple(platforms) if platforms else None)(specs)
-    with atomic_write(path) as temporary:
+    with atomic_write(path, "export_model") as temporary:
         temporary.write_bytes(exported.serialize())
 
 

@@ -33,7 +33,7 @@ def save_safetensors(
             entry is not a string.
         ValueError: a name is empty or holds a dot, or an empty dict stands inside the tree (the format has no
             place for it).
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; ``FileNotFoundError`` where its folder is missing.
 
     Example:
         >>> import tempfile, jax.numpy as jnp
@@ -50,7 +50,7 @@ def save_safetensors(
         if not all(isinstance(text, str) for text in item):
             raise TypeError(f"save_safetensors: metadata must map str to str, got {item!r}; use json.dumps")
     arrays = {".".join(names): _host_array(names, leaf) for names, leaf in _leaves(tree, ())}
-    with atomic_write(path) as temporary:
+    with atomic_write(path, "save_safetensors") as temporary:
         try:
             # An empty metadata dict makes the library (0.8.0) write an unreadable header, None does not.
             save_file(arrays, temporary, dict(metadata) if metadata else None)

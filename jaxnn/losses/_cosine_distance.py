@@ -10,9 +10,10 @@ from jaxnn.losses._labels import check_same_shape
 
 
 def cosine_distance(outputs: Any, targets: Any) -> Any:
-    """One minus the cosine of the angle between two vectors: ``[..., features] -> [...]``, from 0 to 2.
+    """One minus the cosine of the angle between two vectors: ``[..., features] -> [...]``.
 
-    The cosine of a zero vector is 0, so its distance is 1 and its gradient 0 (a plain division gives NaN, an
+    From 0 to 2 up to rounding: a distance of 0 may come out a few units in the last place of 1 below it. The
+    cosine of a zero vector is 0, so its distance is 1 and its gradient 0 (a plain division gives NaN, an
     epsilon under it the gradient of another function). Vectors are first scaled by their largest entry, so no
     square overflows or vanishes. Half precision is taken to float32.
 

@@ -16,7 +16,8 @@ def hinge(outputs: Any, targets: Any) -> Any:
     Targets of -1 and 1 for each output give the mean of ``max(0, 1 - target * output)``. Integer labels
     ``[...]`` give ``max(0, 1 + z_k - z_y)`` with the largest output ``z_k`` of another class (Crammer and
     Singer, 2001, "On the algorithmic implementation of multiclass kernel-based vector machines"). At the
-    margin itself the gradient is 0; equal largest outputs share theirs. Half precision is taken to float32.
+    margin itself the gradient is 0; equal largest outputs share theirs. A label on an output of ``-inf``
+    costs ``+inf``, whatever the others are. Half precision is taken to float32.
 
     Args:
         outputs: ``[..., outputs]`` or ``[..., classes]``, floating point.
@@ -51,7 +52,10 @@ def _of_classes(outputs: Any, labels: Any) -> Any:
     chosen = is_label(labels, z)
     own = jnp.sum(jnp.where(chosen, z, 0), -1)
     others = jnp.max(jnp.where(chosen, -jnp.inf, z), -1)
-    return jnp.where(jnp.any(chosen, -1), jax.nn.relu(1 + others - own), jnp.nan)
+    # -inf beside -inf has no difference: the label's own logit decides, as in cross_entropy.
+    impossible = own == -jnp.inf
+    margin = jnp.where(impossible, jnp.inf, 1 + others - jnp.where(impossible, 0, own))
+    return jnp.where(jnp.any(chosen, -1), jax.nn.relu(margin), jnp.nan)
 
 
 def _check_signs(targets: Any) -> None:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe
 from jaxnn.losses._labels import check_probabilities
-from jaxnn.metrics._classes import class_labels
+from jaxnn.metrics._classes import binary_labels, class_labels
 from jaxnn.metrics._mean import Mean
 
 
@@ -15,12 +15,13 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
 
     Args:
         outputs: logits or probabilities ``[..., classes]``; the first of equal largest ones counts.
-        targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label.
+        targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label. A
+            traced label that is no class is never right, and neither are outputs with a NaN.
         weights: of the shape of the labels, or ``None``.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit, or concrete labels are out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -45,7 +46,8 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
 
     Args:
         outputs: logits ``[..., outputs]``.
-        targets: 0 or 1, of the same shape.
+        targets: 0 or 1, of the same shape; a probability is 1 above 1/2. A traced one outside [0, 1] is never
+            met, and neither is any by an output that is NaN.
         weights: of the shape ``[...]`` without the last axis, or ``None``.
 
     Raises:
@@ -66,6 +68,7 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
             f"{describe(targets)}"
         )
     check_probabilities("binary_accuracy", targets)
-    right = (outputs > 0) == (targets > 0.5 if jnp.issubdtype(targets.dtype, jnp.floating) else targets == 1)
-    right = right & ~jnp.isnan(outputs)
+    right = ((outputs > 0).astype(jnp.int32) == binary_labels("binary_accuracy", targets)) & ~jnp.isnan(
+        outputs
+    )
     return Mean.of(jnp.mean(right.astype(jnp.float32), -1), weights)

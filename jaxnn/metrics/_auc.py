@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe, positive_int
-from jaxnn.losses._labels import check_labels
-from jaxnn.metrics._classes import counted, histogram, yes
+from jaxnn.metrics._classes import binary_labels, counted, histogram
 
 
 @jax.tree_util.register_dataclass
@@ -50,7 +49,8 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
 
     Args:
         outputs: one logit ``[..., 1]``, or logits of two classes ``[..., 2]``.
-        targets: 0 or 1, ``[...]`` or of the shape of the outputs.
+        targets: 0 or 1, ``[...]`` or of the shape of the outputs; a probability is 1 above 1/2. A traced one
+            outside [0, 1] makes the area NaN, unless it weighs nothing; so does an output that is NaN.
         weights: ``[...]``, or ``None``.
         bins: how many there are; the error falls as their number rises.
 
@@ -75,15 +75,15 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
             f"auc: expected logits [..., 1] or [..., 2] and labels [...], got {describe(outputs)} and "
             f"{describe(targets)}; take the logits of one class against the rest"
         )
-    if jnp.issubdtype(targets.dtype, jnp.integer):
-        check_labels("auc", targets, 2)
     if targets.shape == lead:
-        label = yes(targets)
+        label = binary_labels("auc", targets)
     else:
-        label = yes(targets[..., 0]) if outputs.shape[-1] == 1 else jnp.argmax(targets, -1)
+        each = binary_labels("auc", targets)
+        two = outputs.shape[-1] == 2
+        label = jnp.where(jnp.any(each < 0, -1), -1, jnp.argmax(targets, -1)) if two else each[..., 0]
     score = jax.nn.sigmoid(outputs[..., -1] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0])
     places = jnp.minimum(jnp.floor(score.astype(jnp.float32) * bins), bins - 1)
-    places = jnp.where(jnp.isnan(score), -1, places).astype(jnp.int32)
+    places = jnp.where(jnp.isnan(score) | (label < 0), -1, places).astype(jnp.int32)
     weights = counted("auc", weights, label)
     return Auc(
         histogram(places, jnp.where(label == 1, weights, 0), bins),

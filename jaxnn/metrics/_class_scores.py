@@ -60,8 +60,9 @@ def precision(
 
     Args:
         outputs: logits or probabilities ``[..., classes]``, or one logit ``[..., 1]``, which is two classes.
+            An example with a NaN among them is wrong: it counts as the first class that it is not.
         targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label; 0
-            or 1 for one logit.
+            or 1 for one logit. A traced label outside makes the score NaN.
         weights: of the shape of the labels, or ``None``.
         average: ``"macro"``, the mean over classes that occur in labels or predictions; ``"micro"``, of all
             counts together; ``"binary"``, of class 1 of two; ``None``, each class.

@@ -5,15 +5,19 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe
-from jaxnn.losses._labels import check_labels, is_class_index
+from jaxnn.losses._labels import check_labels, check_probabilities, is_class_index
 
 
 def class_labels(owner: str, outputs: Any, targets: Any) -> Any:
-    """Return int32 labels ``[...]`` of integers, or of probabilities whose largest is the label."""
+    """Return int32 labels ``[...]`` of integers, or of probabilities whose largest is the label.
+
+    Raises if concrete integers are no classes; traced ones are returned as they are.
+    """
     check_floating(owner, outputs)
     check_min_rank(owner, outputs, 1, "[..., classes]")
     targets = jnp.asarray(targets)
     if is_class_index(outputs, targets):
+        check_labels(owner, targets, outputs.shape[-1])
         return targets.astype(jnp.int32)
     if targets.shape == outputs.shape:
         return jnp.argmax(targets, -1).astype(jnp.int32)
@@ -24,25 +28,36 @@ def class_labels(owner: str, outputs: Any, targets: Any) -> Any:
 
 
 def labels_and_predictions(owner: str, outputs: Any, targets: Any) -> tuple[Any, Any, int]:
-    """Return int32 labels and predictions ``[...]``, and the number of classes: 2 for one logit."""
+    """Return int32 labels and predictions ``[...]``, and the number of classes: 2 for one logit.
+
+    Outputs with a NaN predict the first class that the label is not: they are wrong, as for ``accuracy``.
+    """
     targets = jnp.asarray(targets)
     if outputs.shape[-1:] == (1,) and targets.shape in (outputs.shape, outputs.shape[:-1]):
         check_floating(owner, outputs)
-        if jnp.issubdtype(targets.dtype, jnp.integer):
-            check_labels(owner, targets, 2)
-        return yes(targets.reshape(outputs.shape[:-1])), (outputs[..., 0] > 0).astype(jnp.int32), 2
-    labels, classes = class_labels(owner, outputs, targets), outputs.shape[-1]
-    if is_class_index(outputs, targets):
-        check_labels(owner, targets, classes)
-    return labels, jnp.argmax(outputs, -1).astype(jnp.int32), classes
+        labels = binary_labels(owner, targets.reshape(outputs.shape[:-1]))
+        predicted, classes = (outputs[..., 0] > 0).astype(jnp.int32), 2
+    else:
+        labels, classes = class_labels(owner, outputs, targets), outputs.shape[-1]
+        predicted = jnp.argmax(outputs, -1).astype(jnp.int32)
+    unknown = jnp.any(jnp.isnan(outputs), -1)
+    return labels, jnp.where(unknown, (labels == 0).astype(jnp.int32), predicted), classes
 
 
-def yes(targets: Any) -> Any:
-    """Return 0 or 1, int32, of booleans, integers or probabilities."""
+def binary_labels(owner: str, targets: Any) -> Any:
+    """Return 0 or 1, int32, of booleans, integers or probabilities, which are 1 above 1/2.
+
+    Raises if concrete targets lie outside [0, 1]; traced ones that do become -1, which is no class.
+    """
     if targets.dtype == bool:
         return targets.astype(jnp.int32)
-    limit = 0.5 if jnp.issubdtype(targets.dtype, jnp.floating) else 0
-    return (targets > limit).astype(jnp.int32)
+    if jnp.issubdtype(targets.dtype, jnp.integer):
+        check_labels(owner, targets, 2)
+        yes = targets > 0
+    else:
+        check_probabilities(owner, targets)
+        yes = targets > 0.5
+    return jnp.where((targets >= 0) & (targets <= 1), yes.astype(jnp.int32), -1)
 
 
 def counted(owner: str, weights: Any, like: Any) -> Any:

@@ -33,6 +33,7 @@ def confusion_matrix(outputs: Any, targets: Any, weights: Any = None) -> Confusi
 
     Args:
         outputs: logits or probabilities ``[..., classes]``, or one logit ``[..., 1]``, which is two classes.
+            An example with a NaN among them is wrong: it counts as the first class that it is not.
         targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label; 0
             or 1 for one logit. A traced label outside makes the counts NaN.
         weights: of the shape of the labels, or ``None``.

@@ -18,13 +18,15 @@ def top_k_accuracy(outputs: Any, targets: Any, weights: Any = None, *, k: int = 
 
     Args:
         outputs: logits or probabilities ``[..., classes]``.
-        targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label.
+        targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label. A
+            traced label that is no class is never right; a NaN among the outputs counts as larger.
         weights: of the shape of the labels, or ``None``.
         k: how many of the largest outputs count, at most the number of classes.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, or there are fewer than ``k`` classes.
+        ValueError: the shapes do not fit, concrete labels are out of range, or there are fewer than ``k``
+            classes.
 
     Example:
         >>> import jax.numpy as jnp

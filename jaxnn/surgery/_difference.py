@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core import describe
@@ -18,8 +20,8 @@ class LeafDifference(NamedTuple):
             ``"shape"``, ``"only in a"`` or ``"only in b"``.
         a: dtype and shape in the first tree, or ``""``.
         b: dtype and shape in the second tree, or ``""``.
-        max_abs: largest absolute difference, NaN where a value is not finite on one side only, or shapes
-            differ.
+        max_abs: largest absolute difference, NaN where a value is not finite on one side only, shapes
+            differ, or the leaf holds random keys, between which there is no distance.
         relative: norm of the difference over the norm of ``a`` (of ``b`` where ``a`` is zero).
         cosine: of the angle between both, NaN where one is zero.
     """
@@ -64,7 +66,7 @@ class Difference(NamedTuple):
 
 
 def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> Difference:
-    """Compare two trees of arrays leaf by leaf, in float64.
+    """Compare two trees of arrays leaf by leaf; numbers exactly, their distances in float64.
 
     Trees that were trained from one start, or converted from one source, are compared by meaning, not by
     bytes: a leaf that moved by rounding shows as such, beside one that was never loaded. From a shell:
@@ -105,22 +107,36 @@ def _compare(path: str, left: dict[str, Any], right: dict[str, Any]) -> LeafDiff
         return LeafDifference(path, "only in a", describe(left[path]), "")
     if path not in left:
         return LeafDifference(path, "only in b", "", describe(right[path]))
-    x, y = np.asarray(left[path]), np.asarray(right[path])
-    names = describe(x), describe(y)
-    if x.shape != y.shape:
+    x, y, names = left[path], right[path], (describe(left[path]), describe(right[path]))
+    if np.shape(x) != np.shape(y):
         return LeafDifference(path, "shape", *names)
+    if _is_key(x) or _is_key(y):
+        same = _is_key(x) and _is_key(y) and x.dtype == y.dtype
+        if same and np.array_equal(jax.random.key_data(x), jax.random.key_data(y)):
+            return LeafDifference(path, "equal", *names, 0.0, 0.0, 1.0)
+        return LeafDifference(path, "values", *names)
+    x, y = np.asarray(x), np.asarray(y)
     wide = np.complex128 if "complex" in f"{x.dtype}{y.dtype}" else np.float64
-    x, y, dtypes = x.astype(wide), y.astype(wide), (x.dtype, y.dtype)
-    if np.array_equal(x, y, equal_nan=True):
-        kind = "equal" if dtypes[0] == dtypes[1] else "dtype"
-        return LeafDifference(path, kind, *names, 0.0, 0.0, 1.0)
+    a, b = x.astype(wide), y.astype(wide)
+    if {x.dtype.name, y.dtype.name} & {"int64", "uint64"}:
+        # Float64 holds integers to 2**53; Python's own are compared and subtracted without rounding.
+        exact = [(n if n.dtype.kind in "iu" else w).astype(object) for n, w in ((x, a), (y, b))]
+    else:
+        exact = [a, b]
     with np.errstate(invalid="ignore", over="ignore"):
         # Infinities of one sign and NaN beside NaN are no distance.
-        gap = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0, x - y)
-        norms = np.linalg.norm(x), np.linalg.norm(y)
-        apart = np.linalg.norm(gap)
-        relative = apart / (norms[0] or norms[1])
-        cosine = np.vdot(x, y).real / (norms[0] * norms[1]) if norms[0] and norms[1] else np.nan
+        same = np.asarray(exact[0] == exact[1], bool) | (np.isnan(a) & np.isnan(b))
+        if same.all():
+            kind = "equal" if x.dtype == y.dtype else "dtype"
+            return LeafDifference(path, kind, *names, 0.0, 0.0, 1.0)
+        gap = np.where(same, 0, exact[0] - exact[1]).astype(wide)
+        norms = np.linalg.norm(a), np.linalg.norm(b)
+        relative = np.linalg.norm(gap) / (norms[0] or norms[1])
+        cosine = np.vdot(a, b).real / (norms[0] * norms[1]) if norms[0] and norms[1] else np.nan
         return LeafDifference(
             path, "values", *names, float(np.max(np.abs(gap))), float(relative), float(cosine)
         )
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

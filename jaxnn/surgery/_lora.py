@@ -6,6 +6,7 @@ The paper's ``B`` and ``A`` are, in the row-vector form used here, ``lora_b`` an
 import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -72,8 +73,8 @@ def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype
         output.
 
     Raises:
-        TypeError, ValueError: a bad argument; when initialised, no kernel is chosen, or ``rank`` exceeds one
-            of a kernel's sizes.
+        TypeError, ValueError: a bad argument; when initialised, no kernel is chosen, not even one by each of
+            several patterns, or ``rank`` exceeds one of a kernel's sizes.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -91,17 +92,22 @@ def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype
     child = lift(model)
     rank = positive_int("lora", "rank", rank)
     alpha = rank if alpha is None else non_negative("lora", "alpha", alpha, positive=True)
-    chosen = _chooser(where)
+    choices = _choices(where)
 
     def plan(x: PyTree) -> Plan:
         found = plan_layer(child, x)
         specs, _ = tree_specs(found)
         places = _dense(found, specs)
-        adapted = {
-            path: spec for path, spec in places.items() if chosen(path) or chosen(path.rpartition(".")[0])
-        }
-        if not adapted:
-            raise ValueError(f"lora: where={where!r} chose no dense kernel; {nearest(str(where), places)}")
+        adapted: dict[str, Any] = {}
+        for choice, chosen in choices:
+            new = {
+                path: spec for path, spec in places.items() if chosen(path) or chosen(path.rpartition(".")[0])
+            }
+            if not new:
+                raise ValueError(
+                    f"lora: where={choice!r} chose no dense kernel; {nearest(str(choice), places)}"
+                )
+            adapted |= new
         for path, spec in adapted.items():
             if rank > min(spec.shape[-2:]):
                 raise ValueError(
@@ -134,13 +140,14 @@ def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype
     return result
 
 
-def _chooser(where: Choice) -> Callable[[str], bool]:
+def _choices(where: Choice) -> list[tuple[Any, Callable[[str], bool]]]:
+    """Each pattern, or the function, as a function of the path; each must choose something."""
     if callable(where):
-        return where
+        return [(where, where)]
     patterns = (where,) if isinstance(where, str) else tuple(where)
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
         raise TypeError(f"lora: where must be a pattern of paths, several, or a function, got {where!r}")
-    return lambda path: any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+    return [(pattern, partial(fnmatch.fnmatchcase, pat=pattern)) for pattern in patterns]
 
 
 def _dense(found: Plan, specs: Any) -> dict[str, Any]:

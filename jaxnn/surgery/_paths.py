@@ -23,6 +23,7 @@ def get(tree: Tree, path: str) -> Any:
     Raises:
         TypeError: ``tree`` is not a dict, or ``path`` not text.
         KeyError: nothing stands there; the message names the nearest names.
+        ValueError: a name is empty.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -54,6 +55,7 @@ def put(tree: Tree, path: str, value: Any) -> Tree:
     Raises:
         TypeError: ``tree`` is not a dict, or ``path`` not text.
         KeyError: a name but the last does not exist.
+        ValueError: a name is empty.
 
     Example:
         >>> from jaxnn import surgery
@@ -78,7 +80,8 @@ def replace(tree: Tree, path: str, value: Any) -> Tree:
     Raises:
         TypeError: ``tree`` is not a dict, or ``path`` not text.
         KeyError: nothing stands there.
-        ValueError: the structures, a shape or a dtype differ; the message names the first such leaf.
+        ValueError: a name is empty; or the structures, a shape or a dtype differ, and the message names the
+            first such leaf.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -103,7 +106,10 @@ def _names(owner: str, tree: Any, path: Any) -> tuple[str, ...]:
         raise TypeError(f"{owner}: expected nested dicts of arrays, got {describe(tree)}")
     if not isinstance(path, str) or not path:
         raise TypeError(f"{owner}: path must be names joined with dots, as in 'dense_0.kernel', got {path!r}")
-    return tuple(path.split("."))
+    names = tuple(path.split("."))
+    if "" in names:
+        raise ValueError(f"{owner}: path {path!r} holds an empty name; leave out the dot too many")
+    return names
 
 
 def _walk(owner: str, tree: Any, names: tuple[str, ...]) -> Any:

@@ -95,6 +95,17 @@ def test_examples_of_weight_zero_do_not_count(trees):
     np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("counting", [0, 1])
+def test_fewer_than_two_examples_that_count_have_no_noise_scale(trees, counting):
+    params, state = trees
+    weights = jnp.arange(7) < counting
+    batch = (*BATCH, weights.astype(jnp.float32))
+    with pytest.raises(ValueError, match=f"at least 2 examples of weight above 0, got {counting} among 7"):
+        inspect.gradient_noise_scale(TASK, params, batch, state=state)
+    found = jax.jit(lambda b: inspect.gradient_noise_scale(TASK, params, b, state=state))(batch)
+    assert np.isnan(found).all()
+
+
 def test_range_test_finds_where_a_quadratic_learns():
     """Full batches of a linear model: the suggestion is stable, and beyond it the loss comes to grow."""
     x = jax.random.normal(KEY, (64, 3))

@@ -153,6 +153,17 @@ def test_names_that_contradict_each_other(tmp_path: Path, names: list[str]) -> N
         load_safetensors(tmp_path / "bad")
 
 
+def test_a_missing_folder_is_named_and_not_the_temporary_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"save_safetensors: .*there is no folder '.*none'; make it"
+    ) as caught:
+        save_safetensors(tmp_path / "none" / "x", TREE)
+    assert ".part" not in str(caught.value)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"there is no folder '.*file'"):
+        save_safetensors(tmp_path / "file" / "x", TREE)
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="none: no such file"):
         load_safetensors(tmp_path / "none")

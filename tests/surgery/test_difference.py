@@ -1,5 +1,6 @@
 """Which leaves of two trees differ, and how far."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -83,3 +84,34 @@ def test_the_table_shows_what_differs_alone():
 def test_only_trees_are_compared():
     with pytest.raises(TypeError, match="expected nested dicts of arrays"):
         surgery.difference({}, np.ones(1))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.array([2**53]), np.array([2**53 + 1])),
+        (np.array([2**64 - 1], np.uint64), np.array([2**64 - 2], np.uint64)),
+        (np.array(2**62), np.array(2**62 + 1, np.uint64)),
+    ],
+)
+def test_integers_are_compared_exactly(a, b):
+    leaf = only(a, b)
+    assert (leaf.kind, leaf.max_abs) == ("values", 1)
+    assert only(a, a).kind == "equal"
+
+
+def test_large_integers_beside_what_is_no_number():
+    leaf = only(np.array([1, 2, 3]), np.array([1.0, np.nan, 3.0]))
+    assert leaf.kind == "values"
+    assert np.isnan(leaf.max_abs)
+    assert only(np.array([1, 2]), np.array([1.0, 2.0])).kind == "dtype"
+    assert only(np.array([2**53 + 1]), np.array([2.0**53])).kind == "values"
+
+
+def test_random_keys_are_compared_by_their_bits():
+    keys = jax.random.split(jax.random.key(0), 2)
+    assert only(keys, jax.random.split(jax.random.key(0), 2)).kind == "equal"
+    assert only(keys[0], keys[1]).kind == "values"
+    assert only(keys[0], jax.random.key(0, impl="rbg")).kind == "values"
+    assert only(keys, np.zeros(2, np.uint32)).kind == "values"
+    assert "key<fry>[]" in str(surgery.difference({"x": keys[0]}, {"x": keys[1]}))

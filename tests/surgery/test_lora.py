@@ -112,6 +112,7 @@ def test_it_is_a_layer_that_passes_the_kit():
     ("where", "options", "message"),
     [
         ("heed", {"rank": 1}, "chose no dense kernel; known: 'head.kernel', 'trunk.dense_0.kernel'"),
+        (("head", "trunk.dense_9"), {"rank": 1}, "where='trunk.dense_9' chose no dense kernel; did you mean"),
         ("head", {"rank": 3}, r"rank=3 for head.kernel \[4, 2\]"),
         ("head", {"rank": 0}, "rank must be a positive int, got 0"),
         ("head", {"rank": 1, "alpha": -1.0}, "alpha must be a finite positive number"),

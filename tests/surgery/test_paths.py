@@ -80,3 +80,12 @@ def test_what_is_no_tree_or_no_path():
         surgery.get(TREE, "")
     with pytest.raises(KeyError, match=r"'head.kernel' is float32\[3, 1\], not a dict to put into"):
         surgery.put(TREE, "head.kernel.scale", 1)
+
+
+@pytest.mark.parametrize("path", ["head.", ".head", "trunk..dense_0"])
+def test_an_empty_name_is_refused(path):
+    for function in (surgery.put, surgery.replace):
+        with pytest.raises(ValueError, match=f"{function.__name__}: path '{path}' holds an empty name"):
+            function(TREE, path, 1)
+    with pytest.raises(ValueError, match=r"get: path .* holds an empty name"):
+        surgery.get(TREE, path)
