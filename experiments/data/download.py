@@ -28,7 +28,7 @@ class DataNotFoundError(OSError):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A gzipped file of a data set.
+    """A file of a data set, gzipped where its name ends in ``.gz``.
 
     Attributes:
         name: its path below the data folder, such as ``mnist/train-labels-idx1-ubyte.gz``.
@@ -80,19 +80,19 @@ def fetch(file: RemoteFile) -> bytes:
 
 
 def read_verified(path: Path, file: RemoteFile) -> bytes:
-    """Decompress ``path`` and check size and checksum, reading no more than the size allows.
+    """Read ``path``, decompressed, and check size and checksum, reading no more than the size allows.
 
     Raises:
         ValueError: the content is not what ``file`` promises.
     """
     try:
-        with gzip.open(path, "rb") as stream:
+        with gzip.open(path, "rb") if file.name.endswith(".gz") else path.open("rb") as stream:
             content = stream.read(file.size + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: not a whole gzip file ({error})") from error
     if len(content) != file.size:
         found = f"more than {file.size}" if len(content) > file.size else len(content)
-        raise ValueError(f"{path}: expected {file.size} bytes after decompression, got {found}")
+        raise ValueError(f"{path}: expected {file.size} bytes of content, got {found}")
     if file.sha256 and (digest := hashlib.sha256(content).hexdigest()) != file.sha256:
         raise ValueError(f"{path}: checksum mismatch, expected SHA-256 {file.sha256}, got {digest}")
     if file.zipped_md5 and (digest := _md5(path)) != file.zipped_md5:

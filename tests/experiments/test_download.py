@@ -120,7 +120,7 @@ def test_other_content_in_the_own_folder_is_an_error(
         ("short", "the connection ended after|IncompleteRead|not a whole gzip file"),
         ("truncated", "not a whole gzip file"),
         ("other", "checksum mismatch"),
-        ("bomb", f"expected {len(CONTENT)} bytes after decompression, got more than"),
+        ("bomb", f"expected {len(CONTENT)} bytes of content, got more than"),
         ("endless", "the body is larger than"),
     ],
 )
