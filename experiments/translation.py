@@ -23,22 +23,19 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnn as nn
-from experiments.data.multi30k import Parallel, load_multi30k
-from experiments.plots.attention_maps import attention_maps
-from experiments.plots.lines import lines
+from experiments.data.multi30k import load_multi30k
 from experiments.runner.config import ExperimentConfig, check_rate, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
 from experiments.runner.run_folder import RunFolder
-from experiments.translator import batches, recurrent, search, transformer
-from experiments.translator.bleu import bleu
+from experiments.translator import batches, recurrent, report, search, transformer
+from experiments.translator.prepared import Prepared, prepare
 from experiments.translator.subwords import BEGIN, END, PAD, Subwords, padded
 from jaxnn import losses, metrics, optim, train
 
 LENGTHS = (12, 16, 20, 28, 48)  # of the batches, in pieces
 MODELS = ("plain", "attention", "transformer")
 SMOOTHING = 0.1
-EXAMPLES = 6
 
 
 @dataclass(frozen=True)
@@ -168,27 +165,6 @@ def warmed(peak: float, steps: int) -> Callable[[Any], Any]:
     return rate
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The data as the models take them."""
-
-    source: Subwords
-    target: Subwords
-    training: list[batches.Bucket]
-    validation: list[batches.Bucket]
-
-
-def prepare(config: Config, training: Parallel, validation: Parallel, lengths: Sequence[int]) -> Prepared:
-    """Learn the subwords from the training part, and sort both parts into buckets."""
-    source, target = (Subwords.learn(side, config.pieces) for side in (training.source, training.target))
-
-    def buckets(pairs: Parallel) -> list[batches.Bucket]:
-        sides = [source.encode(s) for s in pairs.source], [target.encode(t) for t in pairs.target]
-        return batches.make_buckets(*sides, lengths, config.positions)
-
-    return Prepared(source, target, buckets(training), buckets(validation))
-
-
 def effective(config: Config) -> Config:
     """The configuration as it is carried out: a quick run has one small model and one epoch."""
     if not config.quick:
@@ -210,7 +186,7 @@ def run(config: Config, page: Page) -> None:
     training, validation = load_multi30k()
     if config.quick:
         training, validation = training.head(200), validation.head(8)
-    data = prepare(config, training, validation, lengths_of(config))
+    data = prepare(training, validation, config.pieces, lengths_of(config), config.positions)
     page.folder.path.joinpath("source.model").write_bytes(data.source.model)
     page.folder.path.joinpath("target.model").write_bytes(data.target.model)
     params, records, found = {}, {}, {}
@@ -227,106 +203,17 @@ def run(config: Config, page: Page) -> None:
         page.folder.save_weights(params, {})
         translator = search.Translator(cell, params[name], data.source, data.target, lengths_of(config))
         found[name] = {beams: translator(validation.source, beams) for beams in (1, config.beams)}
-    _compare(config, data, records, found, validation, page)
-    _show(config, records, found, validation, page)
+    outcome = report.Outcome(records, found, config.beams, validation)
+    report.compare(outcome, data, page)
+    report.show(outcome, page)
     if "attention" in params:
-        _show_attention(config, data, params["attention"], validation, found["attention"][config.beams], page)
-
-
-def _compare(
-    config: Config,
-    data: Prepared,
-    records: dict[str, list[dict[str, float]]],
-    found: dict[str, dict[int, list[str]]],
-    validation: Parallel,
-    page: Page,
-) -> None:
-    signature = ""
-    for name in config.models:
-        goal = ">= 30" if name == "attention" else ""
-        for beams, text in ((1, "most probable piece"), (config.beams, f"{config.beams} beams")):
-            score, signature = bleu(found[name][beams], validation.target)
-            page.compare(f"{name}: BLEU, {text}", score, goal if beams > 1 else "")
-        page.compare(f"{name}: cross entropy of validation pieces (nats)", records[name][-1]["val_loss"])
-        page.compare(f"{name}: training pieces a second", records[name][-1]["pieces_per_second"])
-    shapes = ", ".join(f"{b.batch_size} x {b.source.shape[1]}" for b in data.training)
-    page.show(
-        "Data",
-        f"{sum(len(b.source) for b in data.training):,} training pairs in {data.source.size:,} German and "
-        f"{data.target.size:,} English subwords, learned from the training part. Batches (pairs "
-        f"x pieces) have these shapes, each compiled once: {shapes}; {batches.padding(data.training):.0%} "
-        "of their positions are padding. BLEU by sacrebleu beside the raw references of all "
-        f"{len(validation.target):,} validation pairs: `{signature}`.",
-    )
-
-
-def _show(
-    config: Config,
-    records: dict[str, list[dict[str, float]]],
-    found: dict[str, dict[int, list[str]]],
-    validation: Parallel,
-    page: Page,
-) -> None:
-    epochs = np.arange(1, config.epochs + 1)
-    panels = [
-        (heading, {name: (epochs, [record[field] for record in records[name]]) for name in config.models})
-        for heading, field in (
-            ("Training: smoothed cross entropy (nats)", "loss"),
-            ("Validation: cross entropy (nats)", "val_loss"),
-            ("Validation: pieces foretold right", "val_accuracy"),
-        )
-    ]
-    lines(page.picture("learning.png"), "Learning to translate", panels, x="epoch")
-    page.show(
-        "How they learn",
-        "The training loss counts a smoothed target, which costs something even where the model is right; "
-        "the validation loss is that of the true pieces, with averaged weights.",
-        "learning.png",
-    )
-    order = np.argsort([len(sentence.split()) for sentence in validation.source], kind="stable")
-    thirds = np.array_split(order, 3)
-    rows = []
-    for name in config.models:
-        scores = []
-        for third in thirds:
-            chosen = found[name][config.beams], validation.target
-            scores.append(bleu(*([side[i] for i in third] for side in chosen))[0])
-        rows.append((name, *scores))
-    page.table(
-        "Short and long sentences",
-        ("BLEU", "shortest third", "middle third", "longest third"),
-        rows,
-        "Without attention all that the decoder knows of a sentence is one vector, however long the "
-        "sentence is: it writes fluent English about something else. With attention it looks the words up "
-        "when it needs them.",
-    )
-    rows = [
-        (
-            validation.source[i],
-            validation.target[i],
-            *(found[name][config.beams][i] for name in config.models),
-        )
-        for i in range(0, len(order), max(1, len(order) // EXAMPLES))
-    ]
-    page.table("Translations", ("German", "a person's", *config.models), rows)
-
-
-def _show_attention(
-    config: Config, data: Prepared, params: Any, validation: Parallel, translations: list[str], page: Page
-) -> None:
-    lengths = [len(data.source.encode(sentence)) for sentence in validation.source]
-    chosen = [i for i, length in enumerate(lengths) if 8 <= length <= 14 and translations[i]][:2]
-    if not chosen:
-        return
-    maps = [looks(config, data, params, validation.source[i], translations[i]) for i in chosen]
-    attention_maps(page.picture("attention.png"), "What the decoder looks at", maps)
-    page.show(
-        "Attention",
-        "A row for each piece that the decoder writes: how much it looks at each piece of the German "
-        "sentence. The dark cells follow the order of the words, and leave it where English puts a word "
-        "elsewhere.",
-        "attention.png",
-    )
+        translations = found["attention"][config.beams]
+        lengths = [len(data.source.encode(sentence)) for sentence in validation.source]
+        chosen = [i for i, length in enumerate(lengths) if 8 <= length <= 14 and translations[i]][:2]
+        read = [(validation.source[i], translations[i]) for i in chosen]
+        maps = [looks(config, data, params["attention"], *pair) for pair in read]
+        if maps:
+            report.show_attention(maps, page)
 
 
 def looks(
