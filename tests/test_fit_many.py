@@ -79,6 +79,33 @@ def test_without_hyper_parameters_and_with_shared_ones() -> None:
     assert np.isnan(one.std())
 
 
+class Unhashable:
+    """A training that is no key of a cache."""
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __call__(self, key, hyper):
+        return jax.random.uniform(key) * hyper
+
+
+def test_a_second_call_with_the_same_function_compiles_nothing() -> None:
+    traced = []
+
+    def descend(key, hyper):
+        traced.append(hyper)
+        return jax.random.uniform(key) * hyper["a"] + hyper["b"]
+
+    keys, other = jax.random.split(jax.random.key(0), 2), jax.random.split(jax.random.key(1), 2)
+    first = train.fit_many(descend, keys, {"a": jnp.arange(3.0), "b": 1.0})
+    second = train.fit_many(descend, other, {"a": jnp.arange(3.0), "b": 2.0})
+    assert len(traced) == 1
+    assert not np.array_equal(first.results, second.results)
+    shared = train.fit_many(descend, keys, {"a": 1.0, "b": jnp.arange(3.0)})
+    assert len(traced) == 2
+    np.testing.assert_allclose(shared.select(1, 2), jax.random.uniform(keys[1]) + 2, rtol=1e-6)
+    assert train.fit_many(Unhashable(), keys, 2.0).results.shape == (2,)
+
+
 def test_mistakes() -> None:
     keys = jax.random.split(jax.random.key(0), 2)
     with pytest.raises(TypeError, match="train must be a function"):

@@ -11,6 +11,7 @@ Rumelhart, Hinton and Williams (1986), "Learning representations by back-propaga
 Nielsen (2015), "Neural Networks and Deep Learning", chapter 2.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, overload
@@ -32,7 +33,7 @@ from jaxnn.core import (
     spec_of,
 )
 from jaxnn.inspect._back_equations import equations_by_hand, gradients_by_jax
-from jaxnn.inspect._computation_graph import computation_graph
+from jaxnn.inspect._computation_graph import graph_of
 from jaxnn.inspect._graph import Graph
 from jaxnn.inspect._units import units_of
 
@@ -119,9 +120,9 @@ def backprop_trace(model: Any, *args: Any, **options: Any) -> Any:
         A ``BackpropTrace`` for a layer, a ``Graph`` for a function.
 
     Raises:
-        TypeError: arguments are missing, the input is not one floating-point or integer array, or ``loss`` is
-            no function.
-        ValueError: no layer has parameters.
+        TypeError: arguments are missing or too many, the input is not one floating-point or integer array, or
+            ``loss`` is no function.
+        ValueError: no layer has parameters, or the result of a plain function is not one scalar.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -137,9 +138,21 @@ def backprop_trace(model: Any, *args: Any, **options: Any) -> Any:
         >>> trace.residual < 1e-6
         True
     """
-    if not isinstance(model, Layer):
-        return computation_graph(model, *args, **options)
-    return _traced(model, *args, **options)
+    if isinstance(model, Layer):
+        try:
+            _SIGNATURE.bind(model, *args, **options)
+        except TypeError as error:
+            raise TypeError(
+                f"backprop_trace: {error}; of a layer it takes (model, params, state, x, targets, loss, *, "
+                "key=None, train=False)"
+            ) from error
+        return _traced(model, *args, **options)
+    if options:
+        raise TypeError(
+            f"backprop_trace: {', '.join(options)} can be given for a layer only, and the model is "
+            f"{describe(model)}; bind arguments of a function with functools.partial"
+        )
+    return graph_of("backprop_trace", model, *args)
 
 
 def _traced(
@@ -200,6 +213,9 @@ def _traced(
         [_difference(hand["x"], auto["x"]), *(v for one in layers for v in one.residuals.values())]
     )
     return BackpropTrace(model.name, x, float(hand["cost"]), tuple(layers), hand["x"], worst)
+
+
+_SIGNATURE = inspect.signature(_traced)
 
 
 def _of_parameters(mine: Any, theirs: Any) -> dict[str, float]:

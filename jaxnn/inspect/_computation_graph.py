@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,14 +38,17 @@ def computation_graph(function: Callable[..., Any], *args: Any) -> Graph:
         v1    x + y            3        -4
         f     v1 * z         -12         1
     """
+    return graph_of("computation_graph", function, *args)
+
+
+def graph_of(owner: str, function: Callable[..., Any], *args: Any) -> Graph:
+    """Return ``computation_graph`` of a function, under the name of the function that was called."""
     if not callable(function):
-        raise TypeError(f"computation_graph: expected a function of arrays, got {describe(function)}")
-    args = tuple(jax.tree.map(_floating, arg) for arg in args)
+        raise TypeError(f"{owner}: expected a function of arrays, got {describe(function)}")
+    args = tuple(jax.tree.map(partial(_floating, owner), arg) for arg in args)
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*args)
     if getattr(shape, "shape", None) != ():
-        raise ValueError(
-            f"computation_graph: the result must be one scalar, got {describe(shape)}; take the sum"
-        )
+        raise ValueError(f"{owner}: the result must be one scalar, got {describe(shape)}; take the sum")
     flat, _ = jax.tree_util.tree_flatten_with_path(args)
     name = getattr(function, "__name__", "f")
     name = name if name.isidentifier() else "f"
@@ -53,12 +57,12 @@ def computation_graph(function: Callable[..., Any], *args: Any) -> Graph:
     return trace.graph(name, _argument_names(function, flat), gradients)
 
 
-def _floating(leaf: Any) -> Any:
+def _floating(owner: str, leaf: Any) -> Any:
     if isinstance(leaf, int) and not isinstance(leaf, bool):
         return float(leaf)
     if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
         raise TypeError(
-            f"computation_graph: arguments must be floating point, got {describe(leaf)}; convert them, "
+            f"{owner}: arguments must be floating point, got {describe(leaf)}; convert them, "
             "or bind them with functools.partial"
         )
     return leaf

@@ -1,5 +1,7 @@
 """The largest stable learning rate of gradient descent, ``2 / lambda_max`` of the loss's Hessian."""
 
+import functools
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +44,8 @@ def stability_limit(
     of stability"). A factor in the loss is one in the limit: that of half the mean squared error is twice
     that of the mean. The method is Lanczos' (1950), which needs fewer products than power iteration, and
     finds the largest eigenvalue where that finds the largest in magnitude. The Hessian is differentiated in
-    reverse mode twice, so that layers with a backward rule of their own work too.
+    reverse mode twice, so that layers with a backward rule of their own work too. A second call with the
+    same objective, on data of the same shapes, compiles nothing.
 
     Args:
         objective: an ``Objective``, or a function ``(params, batch) -> scalar``.
@@ -73,19 +76,32 @@ def stability_limit(
     """
     iterations = positive_int("stability_limit", "iterations", iterations)
     non_negative("stability_limit", "tolerance", tolerance, positive=True)
-    evaluate = scalar_loss("stability_limit", objective, state, key, train)
-
-    def loss(params: Any, batch: Any) -> Any:
-        return evaluate(params, batch, key)[0]
-
+    scalar_loss("stability_limit", objective, state, key, train)  # its checks
     _check_params(params)
     params = jax.tree.map(jnp.asarray, params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    run = jax.jit(_largest, static_argnums=(0, 3))
-    curvature, error, count = run(loss, params, batch, min(iterations, size), tolerance)
+    # An objective made inside someone else's trace may hold tracers, which no cache must keep.
+    cached = isinstance(objective, Hashable) and not any(map(is_traced, jax.tree.leaves((params, batch))))
+    build = _compiled if cached else _compiled.__wrapped__
+    run = build(objective, train, min(iterations, size))
+    curvature, error, count = run(params, batch, state, key, tolerance)
     if not is_traced(curvature):
         _check_result(float(curvature), float(error), int(count), tolerance)
     return jnp.where(curvature > 0, 2 / jnp.where(curvature > 0, curvature, 1), jnp.inf)
+
+
+# A second call with the same objective, on data of the same shapes, compiles nothing. The oldest are let go.
+@functools.lru_cache(maxsize=16)
+def _compiled(objective: Any, train: bool, most: int) -> Callable[..., tuple[Any, Any, Any]]:
+    def run(params: Any, batch: Any, state: Any, key: Any, tolerance: Any) -> tuple[Any, Any, Any]:
+        evaluate = scalar_loss("stability_limit", objective, state, key, train)
+
+        def loss(params: Any, batch: Any) -> Any:
+            return evaluate(params, batch, key)[0]
+
+        return _largest(loss, params, batch, most, tolerance)
+
+    return jax.jit(run)
 
 
 def _check_params(params: Any) -> None:

@@ -34,8 +34,9 @@ def accumulate(inner: optax.GradientTransformation, every: int) -> optax.Gradien
     numbers of tokens or the last is smaller.
 
     ``update`` takes ``weight``, a number that is zero or more, 1 if it is not given. The inner rule is given
-    the sum of the weights as its own ``weight``, and the other extra arguments of the last call. If all
-    weights are zero there is nothing to step by: the update is zero and the inner state stays.
+    the sum of the weights as its own ``weight``, and the other extra arguments of the last call. Gradients of
+    weight zero do not count, not even as NaN. If all weights are zero there is nothing to step by: the update
+    is zero and the inner state stays.
 
     Args:
       inner: the update rule that takes the steps.
@@ -77,7 +78,12 @@ def accumulate(inner: optax.GradientTransformation, every: int) -> optax.Gradien
         _trees.check_floating("accumulate", "the gradient of", updates)
         _trees.matching("accumulate", "the state", updates, state.total)
         share = jnp.asarray(_hyper.non_negative("accumulate", "weight", weight), state.weight.dtype)
-        total = jax.tree.map(lambda t, g: t + share.astype(t.dtype) * g.astype(t.dtype), state.total, updates)
+        # The gradient of a mean over nothing is 0 / 0, and must not count either.
+        total = jax.tree.map(
+            lambda t, g: t + jnp.where(share == 0, 0, share.astype(t.dtype) * g.astype(t.dtype)),
+            state.total,
+            updates,
+        )
         seen, whole = state.seen + 1, state.weight + share
 
         def step(inner_state: optax.OptState) -> tuple[optax.Updates, optax.OptState]:

@@ -57,7 +57,8 @@ def adafactor(
       learning_rate: a float, a schedule (a callable of the step), a traced value, or ``None`` for one.
       min_dim_size_to_factor: the length that both axes of a factored leaf have at least; ``None`` for 128.
       decay_rate: the exponent of the step in the decay of the second moment, above zero.
-      decay_offset: the step from which that decay is counted; ``None`` for 0.
+      decay_offset: the step from which that decay is counted, as of a run that is continued; ``None`` for 0.
+        Until then nothing is remembered, where optax gives NaN.
       multiply_by_parameter_scale: multiply the step by the root mean square of the leaf.
       clipping_threshold: the largest root mean square of a step, above zero, or ``None``.
       momentum: decay of a mean of steps, in ``[0, 1)``, or ``None`` for the steps themselves.
@@ -108,11 +109,15 @@ def adafactor(
         params = _trees.need_params("adafactor", params)
         leaves = _trees.matching("adafactor", "params", updates, params)
         decayed = (
-            [None] * len(leaves) if weight_decay_rate is None else _trees.masked(params, weight_decay_mask)
+            [None] * len(leaves)
+            if weight_decay_rate is None
+            else _trees.masked("adafactor", params, weight_decay_mask, "weight_decay_mask")
         )
         shapes = partial(_slots, shortest=shortest if factored else None)
         _trees.check_slots("adafactor", updates, state[1:4], shapes)
-        second_moment_decay = 1 - (state.step + 1 - offset).astype(jnp.float32) ** -exponent
+        # Before the offset a power of a negative number, which is NaN, would be taken.
+        counted = jnp.maximum(state.step + 1 - offset, 1)
+        second_moment_decay = 1 - counted.astype(jnp.float32) ** -exponent
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
         scalars = (*rates, second_moment_decay, eps, limit, kept, multiply_by_parameter_scale)
         updates, *slots = _leaves.map_leaves(

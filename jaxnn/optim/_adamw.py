@@ -63,7 +63,7 @@ def adamw(
     def update(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
-        decayed = _trees.masked(_trees.need_params("adamw", params), mask)
+        decayed = _trees.masked("adamw", _trees.need_params("adamw", params), mask)
         step = _hyper.increment(state.step)
         factors = _hyper.bias_factors(step, b1, b2)
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))

@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 Scalar = float | jax.Array
-ScalarLike = float | np.ndarray | jax.Array
-Schedule = Callable[[jax.Array], ScalarLike]
+ScalarLike = float | np.number | np.ndarray | jax.Array
+# As optax types its schedules: what is given is an array, and what comes back may be anything array-like.
+Schedule = Callable[[jax.Array], ArrayLike]
 ScalarOrSchedule = ScalarLike | Schedule
 
 
@@ -112,10 +114,12 @@ def counter(*rates: Scalar | Schedule) -> jax.Array | None:
 def at_step(value: Scalar | Schedule, step: jax.Array | None) -> jax.Array:
     """Return a rate as an array of shape ``[]`` after ``step`` updates.
 
-    An array even where it is constant, so that eager use does not compile anew for every learning rate.
+    An array even where it is constant, so that eager use does not compile anew for every learning rate. A
+    schedule is called under JAX's standard promotion, since most of optax's mix an integer step with floats,
+    which strict promotion forbids.
 
     Raises:
-      ValueError: the rate is a schedule, and the state counts no steps.
+      ValueError: the rate is a schedule, and the state counts no steps or its value is no scalar.
     """
     if not callable(value):
         return jnp.asarray(value, dtype=jnp.result_type(float))
@@ -123,7 +127,15 @@ def at_step(value: Scalar | Schedule, step: jax.Array | None) -> jax.Array:
         raise ValueError(
             "the state counts no steps, and a schedule needs them: call init of the scheduled rule"
         )
-    return jnp.asarray(value(step), dtype=jnp.result_type(float))
+    with jax.numpy_dtype_promotion("standard"):
+        # Of an int32 step optax makes a float32 rate, even where float64 is enabled.
+        now = value(step.astype(jnp.result_type(int)))
+    if jnp.shape(now) != ():
+        raise ValueError(
+            f"a schedule must return a scalar, got shape {jnp.shape(now)} of step {step}; index its result, "
+            "or sweep over rates with vmap"
+        )
+    return jnp.asarray(now, dtype=jnp.result_type(float))
 
 
 def choice(rule: str, name: str, value: str, choices: Iterable[str]) -> str:

@@ -61,7 +61,7 @@ def lamb(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         params = _trees.need_params("lamb", params)
-        columns = (_trees.matching("lamb", "params", updates, params), _trees.masked(params, mask))
+        columns = (_trees.matching("lamb", "params", updates, params), _trees.masked("lamb", params, mask))
         step = _hyper.increment(state.step)
         factors = _hyper.bias_factors(step, b1, b2)
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))

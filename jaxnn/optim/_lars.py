@@ -73,7 +73,10 @@ def lars(
         updates: optax.Updates, state: LarsState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, LarsState]:
         params = _trees.need_params("lars", params)
-        columns = (_trees.masked(params, weight_decay_mask), _trees.masked(params, trust_ratio_mask))
+        columns = (
+            _trees.masked("lars", params, weight_decay_mask, "weight_decay_mask"),
+            _trees.masked("lars", params, trust_ratio_mask, "trust_ratio_mask"),
+        )
         scalars = (
             _hyper.at_step(rate, state.step),
             _hyper.at_step(decay, state.step),

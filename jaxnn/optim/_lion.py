@@ -63,7 +63,7 @@ def lion(
     def update(
         updates: optax.Updates, state: LionState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, LionState]:
-        decayed = _trees.masked(_trees.need_params("lion", params), mask)
+        decayed = _trees.masked("lion", _trees.need_params("lion", params), mask)
         scalars = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step), b1, b2)
         updates, mu = _leaves.map_leaves("lion", _leaf, scalars, updates, (state.mu,), params, [decayed])
         return updates, LionState(_hyper.increment_if_any(state.step), mu)

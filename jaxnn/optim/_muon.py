@@ -109,7 +109,7 @@ def muon(
     ) -> tuple[optax.Updates, MuonState]:
         params = _trees.need_params("muon", params)
         leaves = _trees.matching("muon", "params", updates, params)
-        masked = _trees.masked(params, weight_decay_mask)
+        masked = _trees.masked("muon", params, weight_decay_mask, "weight_decay_mask")
         decayed = [kept if jnp.ndim(p) == 2 else p for p, kept in zip(leaves, masked, strict=True)]
         _trees.check_slots("muon", updates, state[1:], lambda g: (g, None if g.ndim == 2 else g))
         step = _hyper.increment(state.step)

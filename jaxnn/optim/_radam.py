@@ -5,8 +5,10 @@ average, ``r``, tells when it is not::
 
     r_inf = 2 / (1 - b2) - 1
     r     = r_inf - 2 * t * b2**t / (1 - b2**t)
-    p <- p - rate * mu_hat while r < threshold p <- p - rate * rect * mu_hat / (sqrt(nu_hat) + eps) from then
-    on rect = sqrt((r - 4) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * r))
+    rect  = sqrt((r - 4) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * r))
+
+    p <- p - rate * mu_hat                                    while r < threshold
+    p <- p - rate * rect * mu_hat / (sqrt(nu_hat) + eps)      from then on
 
 with ``mu_hat`` and ``nu_hat`` of :mod:`jaxnn.optim._adam`. The paper's threshold is 4; optax and PyTorch
 have 5.

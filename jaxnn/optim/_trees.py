@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 Tree = Any
 Mask = Tree | Callable[[Tree], Tree] | None
@@ -104,16 +106,35 @@ def need_params(rule: str, params: Tree | None) -> Tree:
     return params
 
 
-def masked(params: Tree, mask: Mask) -> list[jax.Array | None]:
+def masked(rule: str, params: Tree, mask: Mask, name: str = "mask") -> list[jax.Array | None]:
     """Return the leaves of ``params``, with ``None`` for those that ``mask`` leaves out.
 
     Args:
+      rule: the update rule that messages name.
       params: a tree of arrays.
       mask: a tree of bools, of which ``params`` may be an extension; a function that makes one from
         ``params``; or ``None`` for all.
+      name: the argument that messages name.
+
+    Raises:
+      TypeError: a leaf of the mask is not a concrete truth value.
+      ValueError: ``params`` are no extension of the mask.
     """
     if mask is None:
         return jax.tree.leaves(params)
     chosen = mask(params) if callable(mask) else mask
-    kept = jax.tree.map(lambda m, p: [leaf if m else None for leaf in jax.tree.leaves(p)], chosen, params)
+    for path, flag in jax.tree.leaves_with_path(chosen):
+        plain = isinstance(flag, (bool, int, np.bool_, np.ndarray, jax.Array)) and np.ndim(flag) == 0
+        if isinstance(flag, Tracer) or not plain:
+            raise TypeError(
+                f"{rule}: {name} must hold True or False, got {flag!r} for {path_name(path)}; "
+                "a mask is static and cannot be traced"
+            )
+    try:
+        kept = jax.tree.map(lambda m, p: [leaf if m else None for leaf in jax.tree.leaves(p)], chosen, params)
+    except ValueError as error:
+        raise ValueError(
+            f"{rule}: {name} must be a tree of bools like the parameters, or a prefix of it, got "
+            f"{jax.tree.structure(chosen)} for {jax.tree.structure(params)}; give a function that makes it"
+        ) from error
     return jax.tree.leaves(kept, is_leaf=lambda x: x is None)

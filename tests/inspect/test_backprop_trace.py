@@ -294,7 +294,21 @@ def test_what_cannot_be_traced_raises():
         inspect.backprop_trace(model, {}, {}, jnp.ones((2, 3)), None, itself)
     with pytest.raises(TypeError, match="loss must be a function"):
         inspect.backprop_trace(model, {}, {}, jnp.ones((2, 3)), None, "cross_entropy")
-    with pytest.raises(ValueError, match="must be one scalar"):
+    with pytest.raises(
+        TypeError, match=r"backprop_trace: missing a required argument: 'loss'; .*\(model, params"
+    ):
+        inspect.backprop_trace(model, {}, {}, jnp.ones((2, 3)), None)
+    with pytest.raises(TypeError, match="backprop_trace: got an unexpected keyword argument 'rain'"):
+        inspect.backprop_trace(model, {}, {}, jnp.ones((2, 3)), None, itself, rain=True)  # pyright: ignore
+    with pytest.raises(TypeError, match="backprop_trace: train can be given for a layer only"):
+        inspect.backprop_trace(jnp.tanh, jnp.ones(()), train=True)  # pyright: ignore
+    with pytest.raises(TypeError, match="backprop_trace: expected a function of arrays, got int 3"):
+        inspect.backprop_trace(3, 1.0)  # pyright: ignore
+    with pytest.raises(ValueError, match="backprop_trace: the result must be one scalar"):
+        inspect.backprop_trace(lambda x: x * 2, jnp.ones(3))
+    with pytest.raises(TypeError, match="backprop_trace: arguments must be floating point"):
+        inspect.backprop_trace(lambda x: x * 2, jnp.ones((), int))
+    with pytest.raises(ValueError, match="computation_graph: the result must be one scalar"):
         inspect.computation_graph(lambda x: x * 2, jnp.ones(3))
     with pytest.raises(TypeError, match="must be floating point"):
         inspect.computation_graph(lambda x: x * 2, jnp.ones((), int))

@@ -144,3 +144,49 @@ def test_what_decides_a_shape_cannot_be_traced() -> None:
 def test_a_traced_rate_passes() -> None:
     for rate in (-1.0, float("nan")):
         jax.jit(lambda rate: optim.sgd(rate).update(PARAMS, optim.sgd(rate).init(PARAMS))[0])(rate)
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("adamw", "mask"),
+        ("lion", "mask"),
+        ("lamb", "mask"),
+        ("lars", "weight_decay_mask"),
+        ("lars", "trust_ratio_mask"),
+        ("muon", "weight_decay_mask"),
+        ("adafactor", "weight_decay_mask"),
+    ],
+)
+def test_a_mask_of_another_structure_is_named(rule: str, name: str) -> None:
+    params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
+    more = {"weight_decay_rate": 0.1} if rule == "adafactor" else {}
+
+    def update(mask):
+        transform = getattr(optim, rule)(0.1, **{name: mask}, **more)
+        return transform.update(params, transform.init(params), params)
+
+    with pytest.raises(ValueError, match=rf"^{rule}: {name} must be a tree of bools like the parameters"):
+        update({"kernel": True, "offset": False})
+    with pytest.raises(
+        TypeError, match=rf"^{rule}: {name} must hold True or False, got 'decay' for params\['b"
+    ):
+        update({"kernel": True, "bias": "decay"})
+    with pytest.raises(TypeError, match=rf"^{rule}: {name} must hold True or False.*cannot be traced"):
+        jax.jit(lambda flag: update({"kernel": flag, "bias": True})[0])(True)
+    update(True)
+
+
+def test_adafactor_before_its_decay_is_counted() -> None:
+    """The second moment is the last square until the offset, and then that of a run that begins there."""
+    p, gradients = jnp.ones(3), [jnp.asarray([1.0, -2.0, 4.0]) * scale for scale in (1.0, 3.0, 0.5, 2.0)]
+    options = {"multiply_by_parameter_scale": False, "clipping_threshold": None}
+    late, plain = optim.adafactor(1.0, decay_offset=2, **options), optim.adafactor(1.0, **options)
+    state, other = late.init(p), plain.init(p)
+    for g in gradients[:2]:
+        update, state = late.update(g, state, p)
+        np.testing.assert_allclose(update, -jnp.sign(g), rtol=1e-6)
+    for g in gradients[2:]:
+        update, state = late.update(g, state, p)
+        wanted, other = plain.update(g, other, p)
+        np.testing.assert_allclose(update, wanted, rtol=1e-6)

@@ -108,3 +108,15 @@ def test_wrappers_keep_the_kind_of_their_state(wrap) -> None:
     assert jax.tree.structure(before) == jax.tree.structure(after)
     kinds = [[(s.shape, s.dtype, s.weak_type) for s in jax.tree.leaves(tree)] for tree in (before, after)]
     assert kinds[0] == kinds[1]
+
+
+def test_a_micro_batch_of_weight_zero_does_not_count_as_nan_either() -> None:
+    rule = optim.accumulate(optim.sgd(1.0), 2)
+    state = rule.init(jnp.ones(2))
+    _, state = rule.update(jnp.asarray([1.0, 2.0]), state, weight=3)
+    step, state = rule.update(jnp.full(2, jnp.nan), state, weight=0)
+    assert step.tolist() == [-1.0, -2.0]
+    nothing = rule.init(jnp.ones(2))
+    for _ in range(2):
+        step, nothing = rule.update(jnp.full(2, jnp.nan), nothing, weight=0)
+    assert step.tolist() == [0.0, 0.0]
