@@ -21,6 +21,7 @@ from jaxnn.train._interrupt import Interrupt
 from jaxnn.train._objective import Objective
 from jaxnn.train._progress import make_progress
 from jaxnn.train._runs import compiled_epochs, epochs_of_batches
+from jaxnn.train._start import created
 from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, check_parts, computed, finished
 
@@ -135,7 +136,7 @@ def fit(
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
         sample = jax.tree.map(lambda x: x[:1], data)
     if train_state is None:
-        current = TrainState.create(objective, optimizer, key, sample, ema=ema is not None)
+        current = created(objective, optimizer, key, sample, ema=ema is not None)
     else:
         current = _taken_over(train_state, ema)
     done = 0 if batched else int(current.step) // steps_per_epoch(examples("fit", data), batch_size)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import describe
+from jaxnn.core import describe, is_traced
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,22 @@ def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = Non
             f"with first axes {sorted(set(sizes.values()))}"
         )
     settings = [jnp.ndim(leaf) > 0 for _, leaf in leaves]
-    build = _compiled if isinstance(train, Hashable) else _compiled.__wrapped__
+    build = _compiled if cacheable(train, keys, hyper) else _compiled.__wrapped__
     results = build(train, jax.tree.structure(hyper), tuple(settings))(keys, hyper)
     return Many(results, hyper, next(iter(sizes.values()), None), keys.shape[0])
+
+
+def cacheable(function: Callable[..., Any], *trees: Any) -> bool:
+    """Whether a cache may keep a function that is called with ``trees``.
+
+    It must have a hash; and what is made inside someone else's trace may hold tracers, which nothing must
+    keep.
+    """
+    try:
+        hash(function)
+    except TypeError:
+        return False
+    return not any(map(is_traced, jax.tree.leaves(trees)))
 
 
 # A second call with the same function and hyper-parameters of the same shapes compiles nothing: jit keeps its

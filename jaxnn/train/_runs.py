@@ -62,7 +62,8 @@ def compiled_epochs(
     def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
         order = epoch_order(state, n) if shuffle else jnp.arange(n, dtype=jnp.int32)
         if not spec:
-            spec.append(record_spec(step, state, jax.tree.map(lambda x: x[:batch_size], data)))
+            batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype), data)
+            spec.append(record_spec(step, state, batch))
         record = empty_record(spec[0])
         start = 0
         while start < steps:
