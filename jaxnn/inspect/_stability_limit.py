@@ -1,7 +1,7 @@
 """The largest stable learning rate of gradient descent, ``2 / lambda_max`` of the loss's Hessian."""
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxnn.core import describe, is_traced, non_negative, positive_int
 from jaxnn.inspect._scalar_loss import scalar_loss
+from jaxnn.train._fit_many import cacheable
 
 
 class _Basis(NamedTuple):
@@ -80,9 +81,7 @@ def stability_limit(
     _check_params(params)
     params = jax.tree.map(jnp.asarray, params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    # An objective made inside someone else's trace may hold tracers, which no cache must keep.
-    cached = isinstance(objective, Hashable) and not any(map(is_traced, jax.tree.leaves((params, batch))))
-    build = _compiled if cached else _compiled.__wrapped__
+    build = _compiled if cacheable(objective, params, batch, state, key) else _compiled.__wrapped__
     run = build(objective, train, min(iterations, size))
     curvature, error, count = run(params, batch, state, key, tolerance)
     if not is_traced(curvature):

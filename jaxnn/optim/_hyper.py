@@ -9,6 +9,7 @@ import difflib
 import math
 import operator
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -95,10 +96,35 @@ def count(rule: str, name: str, value: int, at_least: int) -> int:
     return number
 
 
-def rate(rule: str, value: ScalarOrSchedule, name: str = "learning_rate") -> Scalar | Schedule:
+@dataclass(frozen=True)
+class Scheduled:
+    """A schedule, with the rule and the argument that messages name."""
+
+    rule: str
+    name: str
+    schedule: Schedule
+
+    def at(self, step: jax.Array) -> jax.Array:
+        """Return the rate of a step, ``[]``.
+
+        The schedule is called under JAX's standard promotion, since most of optax's mix an integer step with
+        floats, which strict promotion forbids.
+        """
+        with jax.numpy_dtype_promotion("standard"):
+            # Of an int32 step optax makes a float32 rate, even where float64 is enabled.
+            now = self.schedule(step.astype(jnp.result_type(int)))
+        if jnp.shape(now) != ():
+            raise ValueError(
+                f"{self.rule}: {self.name} is a schedule and must return a scalar, got shape "
+                f"{jnp.shape(now)}; sweep over rates with vmap"
+            )
+        return jnp.asarray(now, dtype=jnp.result_type(float))
+
+
+def rate(rule: str, value: ScalarOrSchedule, name: str = "learning_rate") -> Scalar | Scheduled:
     """Check a rate: a number that is zero or more, a schedule (a callable of the step), or a traced value."""
     if callable(value):
-        return value
+        return Scheduled(rule, name, value)
     if isinstance(value, (bool, str)) or value is None:
         raise TypeError(
             f"{rule}: {name} must be a number or a schedule (a callable of the step), got {value!r}"
@@ -106,36 +132,27 @@ def rate(rule: str, value: ScalarOrSchedule, name: str = "learning_rate") -> Sca
     return non_negative(rule, name, value)
 
 
-def counter(*rates: Scalar | Schedule) -> jax.Array | None:
+def counter(*rates: Scalar | Scheduled) -> jax.Array | None:
     """Return the step counter of a new state, or ``None`` where no rate is a schedule that asks for it."""
-    return jnp.zeros((), jnp.int32) if any(callable(value) for value in rates) else None
+    return jnp.zeros((), jnp.int32) if any(isinstance(value, Scheduled) for value in rates) else None
 
 
-def at_step(value: Scalar | Schedule, step: jax.Array | None) -> jax.Array:
+def at_step(value: Scalar | Scheduled, step: jax.Array | None) -> jax.Array:
     """Return a rate as an array of shape ``[]`` after ``step`` updates.
 
-    An array even where it is constant, so that eager use does not compile anew for every learning rate. A
-    schedule is called under JAX's standard promotion, since most of optax's mix an integer step with floats,
-    which strict promotion forbids.
+    An array even where it is constant, so that eager use does not compile anew for every learning rate.
 
     Raises:
       ValueError: the rate is a schedule, and the state counts no steps or its value is no scalar.
     """
-    if not callable(value):
+    if not isinstance(value, Scheduled):
         return jnp.asarray(value, dtype=jnp.result_type(float))
     if step is None:
         raise ValueError(
-            "the state counts no steps, and a schedule needs them: call init of the scheduled rule"
+            f"{value.rule}: {value.name} is a schedule, and the state counts no steps; make the state by "
+            "init of this rule, and not by that of one with a constant rate"
         )
-    with jax.numpy_dtype_promotion("standard"):
-        # Of an int32 step optax makes a float32 rate, even where float64 is enabled.
-        now = value(step.astype(jnp.result_type(int)))
-    if jnp.shape(now) != ():
-        raise ValueError(
-            f"a schedule must return a scalar, got shape {jnp.shape(now)} of step {step}; index its result, "
-            "or sweep over rates with vmap"
-        )
-    return jnp.asarray(now, dtype=jnp.result_type(float))
+    return value.at(step)
 
 
 def choice(rule: str, name: str, value: str, choices: Iterable[str]) -> str:

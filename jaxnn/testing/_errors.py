@@ -11,7 +11,9 @@ from jaxnn.testing._subject import Subject
 
 
 def check_bad_inputs(subject: Subject, bad_inputs: Sequence[Any]) -> list[Verdict]:
-    """Each bad input raises ``ValueError`` or ``TypeError``, and missing parameters do too.
+    """Each bad input, and missing parameters, raise an error that names the layer or one of its parameters.
+
+    It is a ``ValueError`` or a ``TypeError``; of a layer that reads its parameters by name, a ``KeyError``.
 
     Args:
         subject: the layer.

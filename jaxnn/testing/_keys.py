@@ -110,7 +110,7 @@ def _apply(equation: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
             return interpret(closed.jaxpr, closed.consts, inputs, log)
     if name in ("remat", "remat2", "checkpoint"):
         return interpret(params["jaxpr"], (), inputs, log)
-    if name == "scan" and _draws(params["jaxpr"].jaxpr):
+    if name == "scan" and params["length"] and _draws(params["jaxpr"].jaxpr):
         return _scan(params, inputs, log)
     if name == "cond" and any(_draws(branch.jaxpr) for branch in params["branches"]):
         branch = params["branches"][int(np.clip(int(inputs[0]()), 0, len(params["branches"]) - 1))]

@@ -1,5 +1,6 @@
 """Update rules inside optax's own wrappers, and learning rates of every kind."""
 
+import inspect
 import math
 from typing import Any
 
@@ -22,7 +23,7 @@ def check_composition(rule: Rule) -> list[Verdict]:
     plain, _ = rule.trajectory(rule.params, gradients)
 
     def around(transform: Any, gradients: Any) -> Any:
-        return Rule(transform, rule.params, rule.seed).trajectory(rule.params, gradients)[0]
+        return _wrapped(transform, rule, gradients)
 
     chained = around(optax.chain(rule.transform, optax.scale(-0.5)), gradients)
     first = jax.tree.map(lambda u: -0.5 * u[:1], plain)
@@ -44,18 +45,27 @@ def check_composition(rule: Rule) -> list[Verdict]:
     return [*verdicts, passed("optax.masked")]
 
 
+def _wrapped(transform: Any, rule: Rule, gradients: Any) -> Any:
+    """Updates inside a wrapper of optax, some of which mix dtypes; whether the rule does, other laws tell."""
+    with jax.numpy_dtype_promotion("standard"):
+        return Rule(transform, rule.params, rule.seed).trajectory(rule.params, gradients)[0]
+
+
 def check_rate(rule: Rule, factory: Any, rate: float) -> list[Verdict]:
     """A factory takes traced and injected rates; concrete negative and ``nan`` rates raise ``ValueError``."""
     import optax
 
     gradients, allowed = rule.gradients(STEPS), tolerance(np.float64, "reduction")
     plain, _ = rule.trajectory(rule.params, gradients)
-    injected = Rule(optax.inject_hyperparams(factory)(learning_rate=rate), rule.params, rule.seed)
+
+    def renamed(learning_rate: Any) -> Any:
+        return factory(learning_rate)
+
+    named = "learning_rate" in inspect.signature(factory).parameters
+    made = optax.inject_hyperparams(factory if named else renamed)(learning_rate=rate)
     text = "optax.inject_hyperparams changes the updates"
     # The injected rate lives in float32, so it is only that close.
-    verdicts = compare(
-        rule, "injected rate", injected.trajectory(rule.params, gradients)[0], plain, 1e-6, text
-    )
+    verdicts = compare(rule, "injected rate", _wrapped(made, rule, gradients), plain, 1e-6, text)
 
     def updates(rate: Any, params: Any, gradients: Any) -> Any:
         transform = factory(rate)

@@ -130,6 +130,12 @@ def _outside_bracket(
                 outputs = program.evaluate(moved, u).outputs
                 slopes.append([sign * (y - y0) * k / h for y, y0 in zip(outputs, base.outputs, strict=True)])
             sides.append([2 * fine - coarse for coarse, fine in zip(*slopes, strict=True)])
+        # Where the domain ends, the derivative from within it is all that there is.
+        right, left = sides
+        sides = [
+            [np.where(np.isfinite(a), a, b) for a, b in zip(right, left, strict=True)],
+            [np.where(np.isfinite(b), b, a) for a, b in zip(right, left, strict=True)],
+        ]
         pairs = list(zip(u, *sides, strict=True))
         middle = sum(float(np.sum(c * (a + b))) for c, a, b in pairs) / 2
         half = sum(float(np.sum(np.abs(c * (a - b)))) for c, a, b in pairs) / 2

@@ -91,5 +91,11 @@ def test_promotion_is_strict_again_outside_of_the_schedule() -> None:
 
 def test_a_schedule_of_several_rates_is_refused() -> None:
     rule = optim.sgd(lambda step: jnp.ones(2))
-    with pytest.raises(ValueError, match=r"a schedule must return a scalar, got shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"sgd: learning_rate .* must return a scalar, got shape \(2,\)"):
         rule.update(jnp.ones(2), rule.init(jnp.ones(2)))
+
+
+def test_a_state_without_steps_is_refused() -> None:
+    rule, p = optim.lion(0.1, weight_decay=SCHEDULES["cosine"]), jnp.ones(2)
+    with pytest.raises(ValueError, match="lion: weight_decay is a schedule, and the state counts no steps"):
+        rule.update(p, optim.lion(0.1).init(p), p)

@@ -178,3 +178,33 @@ class TestVariants(chex.TestCase):
     @chex.variants(with_jit=True, without_jit=True)
     def test_chex_variants_are_functions_like_any_other(self):
         testing.check_function(self.variant(jnp.tanh), VALUES, lanes=["gradients"])
+
+
+def test_a_wrong_gradient_beside_a_large_constant_is_found():
+    """Rounding grows as the step shrinks, and must not excuse what a longer step has shown."""
+
+    def shifted(slope):
+        @jax.custom_vjp
+        def tripled(x):
+            return 1e8 + 3 * x
+
+        tripled.defvjp(lambda x: (tripled(x), None), lambda _, g: (g * slope,))
+        return tripled
+
+    lanes = ["gradients"]
+    report = testing.check_function(shifted(2.5), VALUES, lanes=lanes, raises=False)
+    assert "finite difference" in {verdict.check for verdict in report.failures}
+    testing.check_function(shifted(3.0), VALUES, lanes=lanes)
+
+
+def test_the_end_of_a_domain_has_one_derivative():
+    """``x**1.5`` is NaN below zero; its slope there is the one from above."""
+    testing.check_function(lambda x: jnp.sum(x**1.5), np.abs(VALUES) + 0.1, lanes=["points"])
+
+    @jax.custom_vjp
+    def wrong(x):
+        return jnp.sum(x**1.5)
+
+    wrong.defvjp(lambda x: (wrong(x), x), lambda x, g: (g * (1.5 * jnp.sqrt(x) + 1),))
+    report = testing.check_function(wrong, np.abs(VALUES) + 0.1, lanes=["points"], raises=False)
+    assert report.outcome is testing.Outcome.FAIL

@@ -71,6 +71,36 @@ def test_a_declared_law_that_does_not_hold_is_found():
     assert failed(report) == ["shift invariance", "gradient sums to zero", "minimum"]
 
 
+def test_a_gradient_of_nan_is_no_minimum():
+    """The distance itself has no derivative where it is zero, and JAX gives NaN there."""
+
+    def distance(outputs, targets):
+        return jnp.sqrt(jnp.sum(jnp.square(outputs - targets), -1))
+
+    report = testing.check_loss(
+        distance, OUTPUTS, OUTPUTS, minimum=lambda t: t, refuses_broadcast=False, lanes=["laws"], raises=False
+    )
+    assert failed(report) == ["minimum"]
+    assert "is nan, not zero" in str(report)
+
+
+def test_a_loss_that_is_nan_is_not_convex():
+    def nothing(outputs, targets):
+        return jnp.sum(outputs - targets, -1) * jnp.nan
+
+    report = testing.check_loss(
+        nothing,
+        OUTPUTS,
+        OUTPUTS,
+        convex=True,
+        permutation_invariant=False,
+        refuses_broadcast=False,
+        lanes=["laws"],
+        raises=False,
+    )
+    assert failed(report) == ["convexity"]
+
+
 @pytest.mark.usefixtures("usual_promotion")
 def test_adam_obeys_its_laws():
     lanes = ["values", "state", "symmetry", "dtypes"]
@@ -101,6 +131,30 @@ def test_an_oracle_is_compared_step_by_step():
     report = testing.check_optimizer(optax.sgd(0.1, 0.9), oracle=oracle, lanes=["values"], raises=False)
     assert failed(report) == ["oracle", "oracle, float32"]
     assert "first at step 2" in str(report)
+
+
+@pytest.mark.usefixtures("usual_promotion")
+def test_parameters_of_zero_need_not_shrink():
+    params = {"kernel": np.ones((2, 2)), "bias": np.zeros(2)}
+    rule = optax.adamw(0.1, weight_decay=0.1)
+    testing.check_optimizer(rule, params, decays=True, dtypes=[], lanes=["values"])
+    bare = testing.check_optimizer(
+        optax.adam(0.1), params, decays=True, dtypes=[], lanes=["values"], raises=False
+    )
+    assert failed(bare) == ["zero gradient, float64"]
+
+
+@pytest.mark.usefixtures("usual_promotion")
+def test_states_of_bfloat16_and_of_keys_are_resumed():
+    testing.check_optimizer(optax.adam(0.1, mu_dtype=jnp.bfloat16), lanes=["state"])
+    noisy = optax.chain(optax.add_noise(0.1, 0.5, jax.random.key(0)), optax.sgd(0.1))
+    assert "save and resume" not in failed(testing.check_optimizer(noisy, lanes=["state"], raises=False))
+
+
+@pytest.mark.parametrize("factory", [optim.sgd, lambda rate: optim.sgd(rate)])
+def test_a_factory_may_name_its_rate_as_it_likes(factory):
+    report = testing.check_optimizer(factory, lanes=["compose"])
+    assert "injected rate" in {verdict.check for verdict in report.verdicts}
 
 
 def test_a_global_norm_must_be_declared():

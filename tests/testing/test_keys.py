@@ -47,11 +47,12 @@ def test_a_key_used_twice_is_found(function):
             lambda c, i: (c + draw(jax.random.fold_in(k, i)), None), jnp.zeros(2), jnp.arange(3)
         )[0],
         lambda k: jax.lax.cond(False, draw, lambda k: 2 * draw(k), k),
+        lambda k: jax.lax.scan(lambda c, _: (c, draw(k)), 0.0, length=0)[1],
         lambda k: jax.random.permutation(k, 5),
         lambda k: jax.random.gamma(k, 2.0, (3,)),
         lambda k: jax.random.key_data(jax.random.split(k, jax.random.key_data(k).size)).sum(),
     ],
-    ids=["once", "split", "vmap", "scan", "cond", "permutation", "gamma", "shape of the words"],
+    ids=["once", "split", "vmap", "scan", "cond", "no steps", "permutation", "gamma", "shape of the words"],
 )
 def test_disciplined_code_passes(function):
     assert not fails(function)
