@@ -6,8 +6,18 @@ from benchmarks.mutants._losses import LOSSES
 from benchmarks.mutants._masks import MASKS
 from benchmarks.mutants._mutant import Mutant as Mutant
 from benchmarks.mutants._mutant import Patch as Patch
+from benchmarks.mutants._normalisation import NORMALISATION
 from benchmarks.mutants._optimizers import OPTIMIZERS
 from benchmarks.mutants._random import RANDOM
 from benchmarks.mutants._structure import STRUCTURE
 
-MUTANTS: tuple[Mutant, ...] = (*GRADIENTS, *LAYERS, *MASKS, *RANDOM, *STRUCTURE, *LOSSES, *OPTIMIZERS)
+MUTANTS: tuple[Mutant, ...] = (
+    *GRADIENTS,
+    *NORMALISATION,
+    *LAYERS,
+    *MASKS,
+    *RANDOM,
+    *STRUCTURE,
+    *LOSSES,
+    *OPTIMIZERS,
+)
