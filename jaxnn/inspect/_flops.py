@@ -29,7 +29,7 @@ def count_flops(closed: Any) -> Counter[tuple[str, ...]]:
     comparisons and reductions 1 for each element; moving data is free. A ``scan`` counts its body once
     for each turn, a ``cond`` its most expensive branch, a ``while`` loop, whose turns are not known, one
     turn. What is counted is what runs: a convolution counts the padding that its formulation adds on
-    a CPU, too.
+    a CPU, too, and a product that is written out there one addition less for each number.
 
     Args:
         closed: what ``jax.make_jaxpr`` returns.

@@ -113,19 +113,19 @@ def summary(model: Layer, x: Any, *, train: bool = False) -> Summary:
         >>> import jax, jax.numpy as jnp
         >>> import jaxnn as nn
         >>> from jaxnn import inspect
-        >>> model = nn.chain(nn.dense(3), jax.nn.relu)
-        >>> print(inspect.summary(model, jax.ShapeDtypeStruct((1, 2), jnp.float32)))
-        Model: chain   input: float32[1, 2]
-        ───────────────────────────────────────────────────
-        Layer    Kind   Output         Params  State  FLOPs
-        ───────────────────────────────────────────────────
-        dense_0  dense  float32[1, 3]       9      0     15
-        relu_0   relu   float32[1, 3]       0      0      3
-        ───────────────────────────────────────────────────
-        Total params: 9
-        Trainable params: 9 (36 B)
+        >>> model = nn.chain(nn.dense(16), jax.nn.relu)
+        >>> print(inspect.summary(model, jax.ShapeDtypeStruct((1, 8), jnp.float32)))
+        Model: chain   input: float32[1, 8]
+        ────────────────────────────────────────────────────
+        Layer    Kind   Output          Params  State  FLOPs
+        ────────────────────────────────────────────────────
+        dense_0  dense  float32[1, 16]     144      0    272
+        relu_0   relu   float32[1, 16]       0      0     16
+        ────────────────────────────────────────────────────
+        Total params: 144
+        Trainable params: 144 (576 B)
         Non-trainable params (state): 0
-        FLOPs, forward: 18
+        FLOPs, forward: 288
     """
     check_train("summary", train)
     model = lift(model)

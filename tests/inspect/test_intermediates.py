@@ -32,7 +32,7 @@ def test_a_chain_by_hand():
     y = affine(params["head"]["dense_0"], jnp.tanh(z))
     assert list(found) == ["dense_0", "tanh_0", "head.dense_0", "head.dropout_0", "head"]
     for path, value in zip(found, (z, jnp.tanh(z), y, y, y), strict=True):
-        np.testing.assert_allclose(found[path], value, rtol=1e-6)
+        np.testing.assert_allclose(found[path], value, rtol=1e-6, atol=1e-6)
 
 
 @nn.model(encoder=nn.chain(nn.dense(3), nn.batch_norm()), noise=nn.dropout(0.5), head=nn.dense(2))
@@ -74,8 +74,9 @@ def test_copies_are_stacked(seen):
     for i in range(3):
         own = jax.tree.map(lambda leaf, i=i: leaf[i], (params["repeat_0"], state["repeat_0"]))
         y, _ = body.apply(*own, y, train=True)
-        np.testing.assert_allclose(found["repeat_0.body"][i] + found["repeat_0.shortcut"][i], y, rtol=1e-5)
-    np.testing.assert_allclose(found["repeat_0"], y, rtol=1e-5)
+        both = found["repeat_0.body"][i] + found["repeat_0.shortcut"][i]
+        np.testing.assert_allclose(both, y, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["repeat_0"], y, rtol=1e-5, atol=1e-5)
     assert found["repeat_0.body.dense_0"].shape == (3, 4, 3)
 
 
