@@ -1,0 +1,1 @@
+"""The five kinds of sequence task: their data and the models that read and write them."""

@@ -1,0 +1,319 @@
+"""Sequence tasks, forecasts and the character model: counts, splits without leaks, padding, reproducibility."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnn as nn
+from experiments import character_model, forecasting, sequence_tasks
+from experiments.characters import words
+from experiments.characters.reading import reader
+from experiments.characters.streams import streams
+from experiments.data.time_series import FILES, Series, load_series
+from experiments.data.tiny_shakespeare import Characters, decode, encode
+from experiments.forecasts import learning
+from experiments.forecasts.windows import Recipe, Windows, make_windows
+from experiments.sequences import numbers, tasks
+from experiments.sequences.symbols import Symbols, padded, written
+from jaxnn import losses, train
+
+TEXT = "so shaken as we are, so wan with care, find we a time for frighted peace to pant. " * 4
+GROWING = Recipe("log", grows=True, year=12, season="lag", window=5, epochs=3)
+STEADY = Recipe("plain", grows=False, year=30, season="calendar", window=4, epochs=3)
+
+
+def series(values: np.ndarray) -> Series:
+    return Series("made", tuple(str(place) for place in range(len(values))), values)
+
+
+def made_series() -> Series:
+    rng = np.random.default_rng(3)
+    return series(50 + np.cumsum(rng.normal(size=90)) ** 2)
+
+
+def loaded(name: str) -> Series:
+    try:
+        return load_series(name)
+    except OSError as error:
+        pytest.skip(str(error))
+
+
+# Recurrent, convolutional and embedding networks: recurrent cells.
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), [(28, 128), (3, 5)])
+def test_parameters_of_the_cells(inputs: int, hidden: int) -> None:
+    found = {name: counted for name, _, _, counted in sequence_tasks.cell_sizes(inputs, hidden)}
+    one = (inputs + hidden) * hidden + hidden
+    assert found == {
+        "simple RNN": one,
+        "LSTM": 4 * one,
+        "GRU, original": 3 * one,
+        "GRU, reset after": 3 * one + hidden,
+    }
+
+
+def test_a_scan_is_the_unrolled_loop() -> None:
+    assert float(jax.jit(sequence_tasks.unrolling_difference)(jax.random.key(2))) < 1e-6
+
+
+# Recurrent, convolutional and embedding networks: forecasting of shampoo sales.
+
+
+def test_persistence_on_the_last_year_of_shampoo_sales() -> None:
+    shampoo = loaded("shampoo")
+    windows = make_windows(shampoo, forecasting.RECIPES["shampoo"])
+    assert windows.is_test.sum() == 12
+    said = forecasting.persistence(shampoo, windows)
+    assert forecasting.rmse(shampoo, windows, said, windows.is_test) == pytest.approx(136.761, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "count"), [("airline", 144), ("temperatures", 3650), ("sunspots", 2820)])
+def test_the_series_are_whole_and_their_last_third_is_the_test(name: str, count: int) -> None:
+    found = loaded(name)
+    windows = make_windows(found, forecasting.RECIPES[name])
+    assert found.values.shape == (count,)
+    assert np.isfinite(found.values).all()
+    assert windows.test == count - count // 3
+    assert windows.is_test.sum() == count // 3
+    assert np.isfinite(windows.inputs).all()
+    assert np.isfinite(windows.targets).all()
+
+
+def test_an_unknown_series_is_named() -> None:
+    with pytest.raises(ValueError, match=f"no series 'stocks'; there are {', '.join(FILES)}"):
+        load_series("stocks")
+
+
+@pytest.mark.parametrize("recipe", [GROWING, STEADY])
+def test_forecasting_no_change_is_persistence_and_the_true_change_is_the_truth(recipe: Recipe) -> None:
+    made = made_series()
+    windows = make_windows(made, recipe)
+    still = np.full(len(windows.targets), -windows.mean / windows.spread)
+    np.testing.assert_allclose(windows.values(still), forecasting.persistence(made, windows), rtol=1e-6)
+    np.testing.assert_allclose(windows.values(windows.targets), made.values[windows.steps], rtol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", [GROWING, STEADY])
+def test_inputs_hold_nothing_from_their_target_on(recipe: Recipe) -> None:
+    made = made_series()
+    before = make_windows(made, recipe)
+    at = 40  # a training step, changed together with all that follows in the training part
+    changed = made.values.copy()
+    changed[before.steps[at]] *= 3
+    # The scaling belongs to the training part and may change with it; besides that the windows must not.
+    after = make_windows(series(changed), recipe)
+    line = np.polyfit(before.inputs[:at, :, 0].ravel(), after.inputs[:at, :, 0].ravel(), 1)
+    fitted = np.polyval(line, before.inputs[: at + 2, :, 0])
+    np.testing.assert_allclose(after.inputs[: at + 1, :, 0], fitted[: at + 1], atol=1e-4)
+    assert abs(after.inputs[at + 1, -1, 0] - fitted[at + 1, -1]) > 0.1
+
+
+@pytest.mark.parametrize("recipe", [GROWING, STEADY])
+def test_the_test_part_changes_nothing_of_what_is_learned(recipe: Recipe) -> None:
+    made = made_series()
+    one = make_windows(made, recipe)
+    values = made.values.copy()
+    values[one.test :] = values[one.test :][::-1] * 1.7
+    other = make_windows(series(values), recipe)
+    learned = ~one.is_test
+    assert (one.mean, one.spread) == (other.mean, other.spread)
+    np.testing.assert_array_equal(one.inputs[learned], other.inputs[learned])
+    np.testing.assert_array_equal(one.targets[learned], other.targets[learned])
+    np.testing.assert_array_equal(
+        learning.autoregression(one, learned)[learned], learning.autoregression(other, learned)[learned]
+    )
+
+
+def test_networks_learn_nothing_from_windows_without_weight() -> None:
+    made = made_series()
+    one = make_windows(made, STEADY)
+    values = made.values.copy()
+    values[one.test :] *= -9
+    other = make_windows(series(values), STEADY)
+    weights = jnp.asarray(~one.is_test, jnp.float32)
+
+    def changes(windows: Windows) -> np.ndarray:
+        run = learning.make_train(learning.build("GRU", 4, 0.0), windows, 2, 16, 1e-2)
+        return np.asarray(run(jax.random.key(0), weights)["changes"])
+
+    ours, theirs = changes(one), changes(other)
+    np.testing.assert_array_equal(ours[~one.is_test], theirs[~one.is_test])
+    assert (ours[one.is_test] != theirs[one.is_test]).any()
+
+
+def test_a_forecast_has_a_band_around_its_mean() -> None:
+    made = made_series()
+    windows = make_windows(made, STEADY)
+    found = forecasting.forecast(forecasting.Config(seeds=2, units=3), windows, "LSTM", STEADY.epochs)
+    assert found.each.shape == (2, len(windows.steps))
+    assert found.loss.shape == (2, STEADY.epochs)
+    assert (found.low < found.mean).all()
+    assert (found.mean < found.high).all()
+    panel = forecasting.panel(replace(made, name="airline"), windows, found)
+    np.testing.assert_array_equal(panel.truth, made.values[windows.test :])
+    np.testing.assert_array_equal(panel.forecast, found.mean[windows.is_test])
+
+
+def test_too_short_a_series_is_refused() -> None:
+    with pytest.raises(ValueError, match="made: 8 training values are too few for windows of 5"):
+        make_windows(series(np.arange(1.0, 13.0)), GROWING)
+
+
+# Characters.
+
+
+def test_a_text_is_cut_nine_to_one() -> None:
+    text = Characters.of(TEXT)
+    assert len(text.training) == int(0.9 * len(TEXT))
+    assert decode(text.alphabet, np.concatenate([text.training, text.validation])) == TEXT
+    with pytest.raises(ValueError, match="can't be cut in two"):
+        Characters.of("short")
+    with pytest.raises(ValueError, match="alphabet lacks '!z'"):
+        encode("abc", "a!z")
+
+
+@pytest.mark.parametrize(("count", "rows", "length"), [(50, 4, 5), (41, 4, 5), (23, 3, 10), (5, 4, 2)])
+def test_streams_have_each_target_once_and_follow_each_other(count: int, rows: int, length: int) -> None:
+    ids = np.arange(count, dtype=np.int32)
+    inputs, targets = streams(ids, rows, length)
+    assert inputs.shape[1:] == (rows, length) == targets.value.shape[1:]
+    assert sorted(targets.value[targets.mask]) == list(range(1, count))
+    np.testing.assert_array_equal(inputs[targets.mask] + 1, targets.value[targets.mask])
+    for row in range(rows):
+        read = inputs[:, row][targets.mask[:, row]]
+        np.testing.assert_array_equal(read, read[:1].repeat(len(read)) + np.arange(len(read)))
+    with pytest.raises(ValueError, match="too few for 9 streams"):
+        streams(ids[:5], 9, 2)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+def test_what_the_padding_of_streams_holds_changes_no_loss(kind) -> None:
+    model = reader(kind, 11, 8, 1, 0.0, 4)
+    inputs, targets = streams(np.arange(60, dtype=np.int32) % 11, 4, 8)
+    assert not targets.mask.all()
+    params, _ = model.model.init(jax.random.key(1), inputs[0])
+    other = (
+        np.where(targets.mask, inputs, 7),
+        nn.Masked(np.where(targets.mask, targets.value, 3), targets.mask),
+    )
+    score = jax.jit(model.mean_loss)
+    assert float(score(params, (inputs, targets))) == float(score(params, other))
+
+
+def test_a_stream_in_pieces_is_the_whole_stream() -> None:
+    model = reader("gru", 11, 8, 2, 0.3, 4)
+    ids = np.random.default_rng(0).integers(0, 11, 97).astype(np.int32)
+    params, _ = model.model.init(jax.random.key(1), ids[None, :3])
+    logits, _ = model.model.apply(params, {}, ids[None, :-1])
+    whole = jnp.mean(losses.cross_entropy(logits, ids[None, 1:]))
+    assert float(model.mean_loss(params, streams(ids, 1, 8))) == pytest.approx(float(whole), rel=1e-5)
+
+
+def test_training_and_writing_repeat_from_one_seed() -> None:
+    config = character_model.Config(
+        model="gru", features=6, epochs=2, rows=4, length=8, written=20, ema=0.9, seed=5, prompt=" "
+    )
+    text = Characters.of(TEXT)
+    run, write = character_model.make_train(config), character_model.make_writer(config, text.alphabet)
+
+    def once() -> tuple[list[float], str]:
+        params, records = run(jax.random.key(config.seed), text, lambda record, params: None)
+        return [record["val_loss"] for record in records], write(params)
+
+    first = once()
+    assert first == once()
+    assert len(first[0]) == 2
+    assert len(first[1]) == 20
+    assert set(first[1]) <= set(text.alphabet)
+
+
+def test_shares_of_words_and_the_loss_of_knowing_frequencies() -> None:
+    assert words.known_share("The King, the xqz!", "the king") == pytest.approx(3 / 4)
+    assert words.known_share("12", "the king") == 0
+    alike = Characters("ab", np.array([0, 1, 0, 1]), np.array([0, 1, 1]))
+    assert words.unigram_loss(alike) == pytest.approx(np.log(2))
+
+
+# The five kinds of task.
+
+
+def test_numbers_in_words() -> None:
+    every = {tuple(numbers.in_words(value)) for value in range(10_000)}
+    assert len(every) == 10_000
+    assert max(map(len, every)) == numbers.LONGEST
+    assert " ".join(numbers.in_words(9_120)) == "nine thousand one hundred and twenty"
+    with pytest.raises(ValueError, match="from 0 to 9,999, got 10000"):
+        numbers.in_words(10_000)
+
+
+def test_words_run_together_and_where_they_end() -> None:
+    letters, ends = tasks.run_together("to be or")
+    assert letters == "tobeor"
+    assert ends.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_decoders_read_what_they_wrote() -> None:
+    symbols = Symbols(("a", "b"))
+    previous, targets = written([symbols.ids("ab"), symbols.ids("b")])
+    assert previous.tolist() == [[0, 2, 3], [0, 3, 0]]
+    assert targets.value.tolist() == [[2, 3, 1], [3, 1, 0]]
+    assert targets.mask.tolist() == [[True] * 3, [True, True, False]]
+    assert symbols.symbols([2, 3, 1, 2]) == ["a", "b"]
+
+
+def test_a_training_and_a_test_of_numbers_share_none() -> None:
+    task = tasks.encoder_decoder(300, 100, 4)
+    rows = [
+        {tuple(row[real]) for row, real in zip(source.value, source.mask, strict=True)}
+        for source in (task.data[0][1], task.test[0][1])
+    ]
+    assert [len(found) for found in rows] == [300, 100]
+    assert not rows[0] & rows[1]
+
+
+def test_what_the_padding_of_numbers_holds_changes_no_loss() -> None:
+    task = tasks.encoder_decoder(12, 4, 4)
+    objective = train.supervised(task.model, losses.cross_entropy)
+    (previous, source), targets = task.data
+    params, _ = objective.init(jax.random.key(0), task.data)
+    other = (
+        (np.where(targets.mask, previous, 5), padded_with(source, 3)),
+        padded_with(targets, 9),
+    )
+
+    @jax.jit
+    def loss(data):
+        terms, _ = objective.evaluate(params, {}, data)
+        return jnp.sum(terms.values * terms.weights) / jnp.sum(terms.weights)
+
+    assert not source.mask.all()
+    assert not targets.mask.all()
+    assert float(loss(task.data)) == float(loss(other))
+
+
+def padded_with(x: nn.Masked, filler: int) -> nn.Masked:
+    return nn.Masked(np.where(x.mask, x.value, filler), x.mask)
+
+
+def test_whole_sequences_count_as_right_to_their_end_only() -> None:
+    task = tasks.encoder_decoder(12, 4, 4)
+    targets = padded([[5, 6, 1], [5, 1]])
+    assert task.score(np.array([[5, 6, 1], [5, 1, 8]]), targets) == 1
+    assert task.score(np.array([[5, 6, 6], [5, 1, 8]]), targets) == 0.5
+    assert task.score(np.array([[5, 6, 1], [5, 5, 1]]), targets) == 0.5
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_examples_are_drawn_at_the_steps_where_they_are_read_and_written(place: int) -> None:
+    made = sequence_tasks.make_tasks(sequence_tasks.Config(quick=True, features=4))[place]
+    drawn = sequence_tasks.drawn(made)
+    assert len(drawn.inputs) == len(drawn.outputs)
+    reads, writes = ([part for part in side if part] for side in (drawn.inputs, drawn.outputs))
+    assert (reads, writes) == tuple(list(part) for part in made.example)
+    if place:  # all is read before anything is written
+        assert not any(drawn.outputs[: len(reads)])
+        assert not any(drawn.inputs[len(reads) :])
