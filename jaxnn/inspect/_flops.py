@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.inspect._graph_trace import operation_of
+
 _MOVES = (
     "broadcast_in_dim reshape transpose squeeze expand_dims slice dynamic_slice dynamic_update_slice "
     "concatenate pad rev gather iota convert_element_type bitcast_convert_type copy stop_gradient "
@@ -29,7 +31,7 @@ def count_flops(closed: Any) -> Counter[tuple[str, ...]]:
     comparisons and reductions 1 for each element; moving data is free. A ``scan`` counts its body once
     for each turn, a ``cond`` its most expensive branch, a ``while`` loop, whose turns are not known, one
     turn. What is counted is what runs: a convolution counts the padding that its formulation adds on
-    a CPU, too, and a product that is written out there one addition less for each number.
+    a CPU, too.
 
     Args:
         closed: what ``jax.make_jaxpr`` returns.
@@ -55,6 +57,8 @@ def _walk(jaxpr: Any, outer: tuple[str, ...], times: int) -> Iterator[tuple[tupl
             else:
                 chosen = max(branches, key=lambda branch: sum(count_flops(branch).values()))
             yield from _walk(chosen.jaxpr, path, times)
+        elif operation_of(eqn) == "matmul":  # written out on a CPU where it is small
+            yield path, times * 2 * eqn.outvars[0].aval.size * eqn.invars[1].aval.shape[0]
         elif inner := list(_inner(eqn)):
             turns = eqn.params["length"] if name == "scan" else 1
             for sub in inner:

@@ -5,7 +5,10 @@ from typing import Any
 
 from jaxnn.inspect._columns import columns, number
 
-INFIX = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "dot_general": "@"}
+INFIX = {
+    **{"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"},
+    **{"dot_general": "@", "matmul": "@"},
+}
 
 
 @dataclass(frozen=True)

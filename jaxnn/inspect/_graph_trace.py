@@ -102,7 +102,7 @@ class GraphTrace:
                 eqn, operands = made[i]
                 own = name if i == output else f"v{len(names) - len(self.inputs) + 1}"
                 names[i] = own
-                operation = _operation(eqn)
+                operation = operation_of(eqn)
                 inputs = tuple(place[seen(j)] for j in operands)
                 nodes.append(Node(own, operation, _symbol(eqn, operation), inputs, value, gradient))
         return Graph(name, tuple(nodes))
@@ -123,7 +123,8 @@ def _is_transparent(eqn: Any) -> bool:
     return moves and eqn.invars[0].aval.size == eqn.outvars[0].aval.size
 
 
-def _operation(eqn: Any) -> str:
+def operation_of(eqn: Any) -> str:
+    """Return the name of a primitive, or of the function that has a rule of its own."""
     inner = eqn.params.get("call_jaxpr")
     name = eqn.params.get("name") or getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
     if eqn.primitive.name.startswith("custom_") and name is not None:

@@ -16,7 +16,7 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     than two, several times slower than the same numbers in one axis. A kernel of a few numbers is multiplied
     in without a call of the matrix library, which costs more than the work.
     """
-    return _narrow(x, kernel) if is_narrow(x, kernel) else _merged(x, kernel)
+    return matmul(x, kernel) if is_narrow(x, kernel) else _merged(x, kernel)
 
 
 def _merged(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -27,8 +27,8 @@ def _merged(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
-def _narrow(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The sum of one column of ``x`` times one row of the kernel at a time, which XLA fuses with its user."""
+def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """One column of ``x`` times one row of the kernel at a time, added up; graphs show it by this name."""
     rows = kernel.reshape(-1, *(1,) * (x.ndim - 1), kernel.shape[1])
     total = x[..., :1] * rows[0]
     for row in range(1, kernel.shape[0]):
@@ -36,12 +36,12 @@ def _narrow(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return total
 
 
-def _narrow_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+def _matmul_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     """The tangents by products, whose transposes, the gradients, are the fastest that were found."""
     (x, kernel), (dx, dkernel) = primals, tangents
     terms = [] if isinstance(dx, SymbolicZero) else [_merged(dx, kernel)]
     terms += [] if isinstance(dkernel, SymbolicZero) else [_merged(x, dkernel)]
-    return _narrow(x, kernel), sum(terms[1:], start=terms[0])
+    return matmul(x, kernel), sum(terms[1:], start=terms[0])
 
 
-_narrow.defjvp(_narrow_jvp, symbolic_zeros=True)
+matmul.defjvp(_matmul_jvp, symbolic_zeros=True)

@@ -316,3 +316,12 @@ def test_what_cannot_be_traced_raises():
         inspect.computation_graph(lambda x: x * 2, jnp.ones(3))
     with pytest.raises(TypeError, match="must be floating point"):
         inspect.computation_graph(lambda x: x * 2, jnp.ones((), int))
+
+
+def test_a_small_product_that_is_written_out_is_shown_as_a_product():
+    model = nn.chain(nn.dense(3), nn.dense(2))
+    x = jnp.ones((1, 2))
+    params, state = model.init(jax.random.key(0), x)
+    graph = str(inspect.computation_graph(lambda p: model.apply(p, state, x)[0].sum(), params))
+    assert "[[1 1]] @ p[dense_0][kernel]" in graph and "v2 @ p[dense_1][kernel]" in graph
+    assert "FLOPs, forward: 29" in str(inspect.summary(model, x))  # 2 * 2 * 3 + 3 + 2 * 3 * 2 + 2
