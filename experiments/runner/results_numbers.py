@@ -2,12 +2,21 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from experiments.runner import catalogue
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import COLUMNS, Comparison, markdown_table
 from experiments.runner.run import carry_out
 from experiments.runner.run_folder import RunFolder
+
+# Experiments of which the page shows other configurations than the default, which trains them all at once.
+VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
+    "translation": ({"model": "attention"}, {"model": "plain"}),
+}
+
+
+CLOCK = "Seconds are of a whole run by the clock, on a machine that had other work too."
 
 
 def names() -> list[str]:
@@ -16,33 +25,47 @@ def names() -> list[str]:
 
 
 def run(name: str, runs: Path) -> int:
-    """Run an experiment with its default configuration unless it has been; return the exit code."""
-    if _finished(name, runs):
-        return 0
-    print(f"== {name}", flush=True)
-    taken = len(list((runs / name).glob("results*")))
-    folder = RunFolder.reserve(runs, name, "results" if not taken else f"results-attempt{taken + 1}")
+    """Run an experiment in each configuration that has not been run to its end; return the exit code."""
     experiment = catalogue.experiment(name)
-    return carry_out(experiment, experiment.config(), folder)
+    for options in _variants(name):
+        if _finished(name, options, runs):
+            continue
+        print(f"== {name} {_written(options)}".rstrip(), flush=True)
+        taken = len(list((runs / name).glob("results*")))
+        folder = RunFolder.reserve(runs, name, "results" if not taken else f"results-attempt{taken + 1}")
+        if code := carry_out(experiment, experiment.config(**options), folder):
+            return code
+    return 0
 
 
 def tables(runs: Path) -> list[str]:
     """A heading and a table for each experiment that has been run and compares numbers."""
-    lines = ["## Numbers of the courses, experiment by experiment", ""]
+    lines = ["## Numbers of the courses, experiment by experiment", "", CLOCK, ""]
     for name in names():
-        folder = _finished(name, runs)
-        result = folder.read_json("result.json") if folder else {"compared": []}
-        rows = [Comparison(**row).cells() for row in result["compared"]]
-        if rows:
-            title = catalogue.experiment(name).title
-            lines += [f"### {title}", "", f"`python -m experiments {name}`, {result['seconds']:.1f} s", ""]
-            lines += [markdown_table(COLUMNS, rows), ""]
+        shown = []
+        for options in _variants(name):
+            folder = _finished(name, options, runs)
+            result = folder.read_json("result.json") if folder else {"compared": []}
+            rows = [Comparison(**row).cells() for row in result["compared"]]
+            if rows:
+                command = f"python -m experiments {name} {_written(options)}".rstrip()
+                shown += [f"`{command}`, {result['seconds']:.1f} s", "", markdown_table(COLUMNS, rows), ""]
+        if shown:
+            lines += [f"### {catalogue.experiment(name).title}", "", *shown]
     return lines
 
 
-def _finished(name: str, runs: Path) -> RunFolder | None:
-    """The run folder of the experiment as it is by default, when it has run to its end."""
-    wanted = asdict(catalogue.experiment(name).config())
+def _variants(name: str) -> tuple[dict[str, Any], ...]:
+    return VARIANTS.get(name, ({},))
+
+
+def _written(options: dict[str, Any]) -> str:
+    return " ".join(f"--{option.replace('_', '-')} {value}" for option, value in options.items())
+
+
+def _finished(name: str, options: dict[str, Any], runs: Path) -> RunFolder | None:
+    """The run folder of the experiment with these options, when it has run to its end."""
+    wanted = asdict(catalogue.experiment(name).config(**options))
     for path in sorted((runs / name).glob("results*"), reverse=True):
         folder = RunFolder(path)
         ended = (path / "result.json").exists() and folder.read_json("result.json")["stopped"] is None
