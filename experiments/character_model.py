@@ -37,6 +37,7 @@ from jaxnn import optim, train
 
 SHOWN = 300  # characters of a sample while the model learns
 VALIDATION_ROWS = 32
+FORGET = 1 / 32  # how often a stream is begun anew, a piece
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Config(ExperimentConfig):
     """Layers on top of each other; by default 1, for the transformer 4."""
     learning_rate: float | None = None
     """Step size of Adam at the beginning, which falls to 0; by default one that suits the model."""
-    epochs: int = 10
+    epochs: int = 8
     """Passes over the training part."""
     rows: int = 32
     """Streams of text that are read side by side."""
@@ -132,7 +133,7 @@ def make_train(config: Config) -> Callable[..., tuple[Any, list[dict[str, float]
         key: jax.Array, text: Characters, tell: Callable[[dict[str, float], Any], None]
     ) -> tuple[Any, list[dict[str, float]]]:
         model = build(config, len(text.alphabet))
-        objective = model.objective()
+        objective = model.objective(FORGET)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
         data = _epoch_data(text.training, rng, config.rows, length)
         order = jnp.arange(len(data[0]), dtype=jnp.int32)

@@ -226,7 +226,13 @@ def _show_memory(config: Config, keys: Any, page: Page) -> None:
             spread=smooth[:, -1].std(ddof=1) if len(smooth) > 1 else None,
         )
     level = dict.fromkeys(panels, (1 / memory.SYMBOLS, "guessing"))
-    spread(page.picture("memory.png"), "Which symbol came first?", panels, x="step", levels=level)
+    spread(
+        page.picture("memory.png"),
+        "Which symbol came first? Share of right answers",
+        panels,
+        x="step",
+        levels=level,
+    )
     page.show(
         "Long-distance dependencies",
         f"A sequence of {config.distance + 1} random symbols is read; then the first one is asked for. To "

@@ -40,8 +40,14 @@ class Reader:
             return _cell(self.model).advance(params, memory, ids, key=key, train=train)
         return memory, self.model.apply(params, {}, ids, key=key, train=train)[0]
 
-    def objective(self) -> train.Objective:
-        """Cross entropy (nats) of each next character; the memory is the state that training carries."""
+    def objective(self, forget: float = 0.0) -> train.Objective:
+        """Cross entropy (nats) of each next character; the memory is the state that training carries.
+
+        Args:
+            forget: probability that a stream is begun anew with a piece, in training. A model that has
+                always remembered something does not know how to begin: from no memory it may fall into
+                states that it never leaves.
+        """
 
         def init(key: Any, batch: Any) -> tuple[Any, Any]:
             params, _ = self.model.init(key, batch[0])
@@ -51,6 +57,10 @@ class Reader:
             params: Any, state: Any, batch: Any, *, key: Any = None, train: bool = False
         ) -> tuple[train.Terms, Any]:
             ids, following = batch
+            if train and forget:
+                key, drawn = jax.random.split(key)
+                anew = jax.random.bernoulli(drawn, forget, ids.shape[:1])
+                state = _replaced(anew, self.start(params, ids.shape[0]), state)
             state, logits = self.read(params, state, ids, key=key, train=train)
             return _terms(logits, following), state
 
@@ -72,6 +82,15 @@ class Reader:
 def _cell(model: nn.Layer) -> Any:
     """The model as a cell that goes on where it stopped; a recurrent one remembers no positions."""
     return nn.decoding_cell(model, max_length=2)
+
+
+def _replaced(rows: Any, new: Any, old: Any) -> Any:
+    """The new memory of some rows and the old one of the others; what has no rows stays."""
+
+    def one(new: Any, old: Any) -> Any:
+        return jnp.where(jnp.expand_dims(rows, tuple(range(1, old.ndim))), new, old) if old.ndim else old
+
+    return jax.tree.map(one, new, old)
 
 
 def _terms(logits: Any, following: nn.Masked) -> train.Terms:

@@ -213,6 +213,24 @@ def test_a_stream_in_pieces_is_the_whole_stream() -> None:
     assert float(model.mean_loss(params, streams(ids, 1, 8))) == pytest.approx(float(whole), rel=1e-5)
 
 
+def test_streams_are_begun_anew_in_training_only() -> None:
+    model = reader("lstm", 11, 8, 1, 0.0, 4)
+    ids = np.random.default_rng(0).integers(0, 11, (3, 6)).astype(np.int32)
+    batch = ids, nn.Masked(ids, np.ones(ids.shape, bool))
+    always, never = model.objective(forget=1.0), model.objective()
+    params, fresh = always.init(jax.random.key(1), batch)
+    memory, _ = model.read(params, fresh, ids)
+    told = {
+        (name, train): always_or_never.evaluate(params, memory, batch, key=jax.random.key(2), train=train)[0]
+        for name, always_or_never in (("always", always), ("never", never))
+        for train in (True, False)
+    }
+    begun, _ = never.evaluate(params, fresh, batch)
+    np.testing.assert_allclose(told["always", True].values, begun.values, rtol=1e-5)
+    for other in (("always", False), ("never", True), ("never", False)):
+        assert np.abs(told[other].values - begun.values).max() > 1e-3
+
+
 def test_training_and_writing_repeat_from_one_seed() -> None:
     config = character_model.Config(
         model="gru", features=6, epochs=2, rows=4, length=8, written=20, ema=0.9, seed=5, prompt=" "
