@@ -21,6 +21,7 @@ NAME = "toy/data.gz"
 # What each address claims as Content-Length, and what it sends.
 BODIES = {
     "/good": (len(ZIPPED), ZIPPED),
+    "/plain": (len(CONTENT), CONTENT),
     "/html": (40, b"<html>This file has moved away.</html>  "),
     "/short": (len(ZIPPED), ZIPPED[: len(ZIPPED) // 2]),
     "/truncated": (len(ZIPPED) // 2, ZIPPED[: len(ZIPPED) // 2]),
@@ -89,6 +90,14 @@ def test_downloads_once_then_reads_the_cache(cache: Path, remote) -> None:
     assert fetch(remote("good")) == CONTENT
     assert Handler.requests == before + 1
     assert files(cache) == [NAME]
+
+
+def test_a_file_whose_name_does_not_end_in_gz_is_plain(cache: Path, server: str) -> None:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    file = RemoteFile("toy/data.txt", len(CONTENT), digest, [f"{server}/good", f"{server}/plain"])
+    assert fetch(file) == CONTENT  # the zipped one is not its content, so the second address is taken
+    assert (cache / "toy/data.txt").read_bytes() == CONTENT
+    assert fetch(file) == CONTENT
 
 
 def test_the_own_folder_comes_first_and_needs_no_network(
