@@ -1,5 +1,6 @@
 """The part of docs/results.md that shows, experiment by experiment, our numbers beside the printed ones."""
 
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from experiments.runner.page import COLUMNS, Comparison, markdown_table
 from experiments.runner.run import carry_out
 from experiments.runner.run_folder import RunFolder
 
-# Experiments of which the page shows other configurations than the default, which trains them all at once.
+# Experiments of which the page shows other configurations than the default. That of translation trains a
+# transformer too, for longer than both others together.
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "translation": ({"model": "attention"}, {"model": "plain"}),
 }
@@ -31,8 +33,7 @@ def run(name: str, runs: Path) -> int:
         if _finished(name, options, runs):
             continue
         print(f"== {name} {_written(options)}".rstrip(), flush=True)
-        taken = len(list((runs / name).glob("results*")))
-        folder = RunFolder.reserve(runs, name, "results" if not taken else f"results-attempt{taken + 1}")
+        folder = RunFolder.reserve(runs, name, _free_name(runs / name))
         if code := carry_out(experiment, experiment.config(**options), folder):
             return code
     return 0
@@ -55,6 +56,11 @@ def tables(runs: Path) -> list[str]:
     return lines
 
 
+def _free_name(folder: Path) -> str:
+    attempts = itertools.chain(["results"], (f"results-attempt{number}" for number in itertools.count(2)))
+    return next(attempt for attempt in attempts if not (folder / attempt).exists())
+
+
 def _variants(name: str) -> tuple[dict[str, Any], ...]:
     return VARIANTS.get(name, ({},))
 
@@ -66,7 +72,7 @@ def _written(options: dict[str, Any]) -> str:
 def _finished(name: str, options: dict[str, Any], runs: Path) -> RunFolder | None:
     """The run folder of the experiment with these options, when it has run to its end."""
     wanted = asdict(catalogue.experiment(name).config(**options))
-    for path in sorted((runs / name).glob("results*"), reverse=True):
+    for path in sorted((runs / name).glob("results*"), key=lambda path: path.stat().st_mtime, reverse=True):
         folder = RunFolder(path)
         ended = (path / "result.json").exists() and folder.read_json("result.json")["stopped"] is None
         if ended and folder.read_json("config.json")["config"] == wanted:

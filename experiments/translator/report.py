@@ -14,6 +14,14 @@ from experiments.translator.bleu import bleu
 from experiments.translator.prepared import Prepared
 
 EXAMPLES = 6
+# What the decoder of each model knows of the sentence.
+KNOWS = {
+    "plain": "Without attention all that the decoder knows of a sentence is one vector, however long the "
+    "sentence is. What that cannot hold it makes up, in fluent English.",
+    "attention": "With attention the decoder looks the words up when it needs them.",
+    "transformer": "In the transformer attention does everything: every piece looks at all others of its "
+    "sentence, and the decoder at those of the German one.",
+}
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,10 @@ def compare(outcome: Outcome, data: Prepared, page: Page) -> None:
     signature = ""
     for name in records:
         goal = ">= 30" if name == "attention" else ""
-        for beams, text in ((1, "most probable piece"), (outcome.beams, f"{outcome.beams} beams")):
+        for beams in sorted(found[name]):
             score, signature = bleu(found[name][beams], validation.target)
-            page.compare(f"{name}: BLEU, {text}", score, goal if beams > 1 else "")
+            text = f"{beams} beams" if beams > 1 else "most probable piece"
+            page.compare(f"{name}: BLEU, {text}", score, goal if beams == outcome.beams else "")
         page.compare(f"{name}: cross entropy of validation pieces (nats)", records[name][-1]["val_loss"])
         page.compare(f"{name}: training pieces a second", records[name][-1]["pieces_per_second"])
     shapes = ", ".join(f"{b.batch_size} x {b.source.shape[1]}" for b in data.training)
@@ -87,9 +96,7 @@ def show(outcome: Outcome, page: Page) -> None:
         "Short and long sentences",
         ("BLEU", "shortest third", "middle third", "longest third"),
         rows,
-        "Without attention all that the decoder knows of a sentence is one vector, however long the "
-        "sentence is: it writes fluent English about something else. With attention it looks the words up "
-        "when it needs them.",
+        "\n\n".join(KNOWS[name] for name in records),
     )
     rows = [
         (

@@ -57,12 +57,13 @@ def _walk(jaxpr: Any, outer: tuple[str, ...], times: int) -> Iterator[tuple[tupl
             else:
                 chosen = max(branches, key=lambda branch: sum(count_flops(branch).values()))
             yield from _walk(chosen.jaxpr, path, times)
-        elif operation_of(eqn) == "matmul":  # written out on a CPU where it is small
-            yield path, times * 2 * eqn.outvars[0].aval.size * eqn.invars[1].aval.shape[0]
         elif inner := list(_inner(eqn)):
             turns = eqn.params["length"] if name == "scan" else 1
             for sub in inner:
                 yield from _walk(sub, path, times * turns)
+            if operation_of(eqn) == "small_product":
+                # Written out, a product has one addition less for each number than is counted for others.
+                yield path, times * eqn.outvars[0].aval.size
         else:
             yield path, times * _operations(name, eqn)
 

@@ -7,7 +7,7 @@ from jaxnn.inspect._columns import columns, number
 
 INFIX = {
     **{"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"},
-    **{"dot_general": "@", "matmul": "@"},
+    **{"dot_general": "@", "small_product": "@"},
 }
 
 

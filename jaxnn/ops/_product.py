@@ -1,5 +1,6 @@
 """The product of the last axis with a matrix, which every layer with a kernel computes."""
 
+from functools import partial
 from math import prod
 
 import jax
@@ -16,7 +17,7 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     than two, several times slower than the same numbers in one axis. A kernel of a few numbers is multiplied
     in without a call of the matrix library, which costs more than the work.
     """
-    return matmul(x, kernel) if is_narrow(x, kernel) else _merged(x, kernel)
+    return _at_once(x, kernel) if is_narrow(x, kernel) else _merged(x, kernel)
 
 
 def _merged(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -27,7 +28,7 @@ def _merged(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
-def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def small_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """One column of ``x`` times one row of the kernel at a time, added up; graphs show it by this name."""
     rows = kernel.reshape(-1, *(1,) * (x.ndim - 1), kernel.shape[1])
     total = x[..., :1] * rows[0]
@@ -36,12 +37,18 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return total
 
 
-def _matmul_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+def _small_product_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     """The tangents by products, whose transposes, the gradients, are the fastest that were found."""
     (x, kernel), (dx, dkernel) = primals, tangents
     terms = [] if isinstance(dx, SymbolicZero) else [_merged(dx, kernel)]
     terms += [] if isinstance(dkernel, SymbolicZero) else [_merged(x, dkernel)]
-    return matmul(x, kernel), sum(terms[1:], start=terms[0])
+    return small_product(x, kernel), sum(terms[1:], start=terms[0])
 
 
-matmul.defjvp(_matmul_jvp, symbolic_zeros=True)
+small_product.defjvp(_small_product_jvp, symbolic_zeros=True)
+
+
+# Without this every multiplication is a call of its own where nothing else is compiled around it.
+@partial(jax.jit, inline=True)
+def _at_once(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return small_product(x, kernel)

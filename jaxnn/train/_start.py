@@ -14,10 +14,10 @@ from jaxnn.train._state import TrainState
 def created(
     objective: Objective, optimizer: optax.GradientTransformation, key: Any, batch: Any, ema: bool
 ) -> TrainState:
-    """Return ``TrainState.create`` of the arguments, with the same bits, compiled as a whole.
+    """Return ``TrainState.create`` of the arguments, compiled as a whole.
 
-    Called by itself it compiles some forty small programs, which takes longer than the loop of a small
-    network. An init that looks at numbers, which a compiled one cannot, runs as it is.
+    The numbers agree but for the last digit. Called by itself ``create`` compiles some forty small programs,
+    which takes longer than the loop of a small network. An init that looks at numbers, which a compiled one cannot, runs as it is.
     """
     try:
         return _compiled(objective, optimizer, ema)(key, batch)

@@ -50,3 +50,13 @@ def test_half_precision_is_summed_as_matmul_sums_it(dtype) -> None:
     x = jnp.full((3, 16), 1 / 3, dtype)
     kernel = jnp.full((16, 2), 1 / 7, dtype)
     np.testing.assert_array_equal(product(x, kernel), x @ kernel)
+
+
+def test_a_call_outside_of_jit_is_one_program(caplog) -> None:
+    x, kernel = jnp.ones((101, 9)), jnp.ones((9, 3))
+    caplog.clear()
+    with jax.log_compiles():
+        product(x, kernel)
+    compiled = [record for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
+    assert len(compiled) == 1
+    assert [eqn.primitive.name for eqn in jax.make_jaxpr(product)(x, kernel).eqns] == ["custom_jvp_call"]
