@@ -1,6 +1,7 @@
 """Many trainings at once: each lane is its single run."""
 
-import dataclasses
+import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -81,32 +82,57 @@ def test_without_hyper_parameters_and_with_shared_ones() -> None:
     assert np.isnan(one.std())
 
 
-@dataclasses.dataclass(frozen=True)
-class Unhashable:
-    """A training that is no key of a cache, though its class has a hash."""
+def test_a_value_from_outside_is_read_at_each_call() -> None:
+    outside = {"scale": 1.0}
 
-    config: dict[str, float]
+    def draw(key, hyper):
+        return jax.random.uniform(key) * outside["scale"] * hyper
 
-    def __call__(self, key, hyper):
-        return jax.random.uniform(key) * hyper
+    keys = jax.random.split(jax.random.key(0), 2)
+    first = train.fit_many(draw, keys, 1.0).results
+    outside["scale"] = 3.0
+    np.testing.assert_allclose(train.fit_many(draw, keys, 1.0).results, 3 * first, rtol=1e-6)
 
 
-def test_a_second_call_with_the_same_function_compiles_nothing() -> None:
-    traced = []
+def test_inside_of_a_trace_it_may_close_over_tracers() -> None:
+    keys = jax.random.split(jax.random.key(0), 2)
 
-    def descend(key, hyper):
-        traced.append(hyper)
-        return jax.random.uniform(key) * hyper["a"] + hyper["b"]
+    class Scaled:
+        """A function that equals every other of its kind, whatever it closes over."""
 
-    keys, other = jax.random.split(jax.random.key(0), 2), jax.random.split(jax.random.key(1), 2)
-    first = train.fit_many(descend, keys, {"a": jnp.arange(3.0), "b": 1.0})
-    second = train.fit_many(descend, other, {"a": jnp.arange(3.0), "b": 2.0})
-    assert len(traced) == 1
-    assert not np.array_equal(first.results, second.results)
-    shared = train.fit_many(descend, keys, {"a": 1.0, "b": jnp.arange(3.0)})
-    assert len(traced) == 2
-    np.testing.assert_allclose(shared.select(1, 2), jax.random.uniform(keys[1]) + 2, rtol=1e-6)
-    assert train.fit_many(Unhashable({}), keys, 2.0).results.shape == (2,)
+        def __init__(self, scale):
+            self.scale = scale
+
+        def __eq__(self, other):
+            return isinstance(other, Scaled)
+
+        def __hash__(self):
+            return 0
+
+        def __call__(self, key, hyper):
+            return jax.random.uniform(key) * self.scale
+
+    def total(scale):
+        return jnp.sum(train.fit_many(Scaled(scale), keys).results)
+
+    once = jax.jit(total)(1.0)
+    np.testing.assert_allclose(jax.jit(lambda scale: total(scale) + 1)(2.0), 2 * once + 1, rtol=1e-6)
+
+
+def test_data_are_let_go_after_the_call() -> None:
+    class Data:
+        """Something that a training closes over."""
+
+    data = Data()
+    kept = weakref.ref(data)
+
+    def draw(key, hyper, data=data):
+        return jax.random.uniform(key)
+
+    train.fit_many(draw, jax.random.key(0))
+    del draw, data
+    gc.collect()
+    assert kept() is None
 
 
 def test_mistakes() -> None:

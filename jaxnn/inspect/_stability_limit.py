@@ -1,7 +1,5 @@
 """The largest stable learning rate of gradient descent, ``2 / lambda_max`` of the loss's Hessian."""
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +9,6 @@ from jax.flatten_util import ravel_pytree
 
 from jaxnn.core import describe, is_traced, non_negative, positive_int
 from jaxnn.inspect._scalar_loss import scalar_loss
-from jaxnn.train._fit_many import cacheable
 
 
 class _Basis(NamedTuple):
@@ -45,8 +42,8 @@ def stability_limit(
     of stability"). A factor in the loss is one in the limit: that of half the mean squared error is twice
     that of the mean. The method is Lanczos' (1950), which needs fewer products than power iteration, and
     finds the largest eigenvalue where that finds the largest in magnitude. The Hessian is differentiated in
-    reverse mode twice, so that layers with a backward rule of their own work too. A second call with the
-    same objective, on data of the same shapes, compiles nothing.
+    reverse mode twice, so that layers with a backward rule of their own work too. Each call traces
+    the loss anew, so that it sees what the loss reads from outside.
 
     Args:
         objective: an ``Objective``, or a function ``(params, batch) -> scalar``.
@@ -77,30 +74,22 @@ def stability_limit(
     """
     iterations = positive_int("stability_limit", "iterations", iterations)
     non_negative("stability_limit", "tolerance", tolerance, positive=True)
-    scalar_loss("stability_limit", objective, state, key, train)  # its checks
+    evaluate = scalar_loss("stability_limit", objective, state, key, train)
     _check_params(params)
     params = jax.tree.map(jnp.asarray, params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    build = _compiled if cacheable(objective, params, batch, state, key) else _compiled.__wrapped__
-    run = build(objective, train, min(iterations, size))
-    curvature, error, count = run(params, batch, state, key, tolerance)
-    if not is_traced(curvature):
-        _check_result(float(curvature), float(error), int(count), tolerance)
-    return jnp.where(curvature > 0, 2 / jnp.where(curvature > 0, curvature, 1), jnp.inf)
 
-
-# A second call with the same objective, on data of the same shapes, compiles nothing. The oldest are let go.
-@functools.lru_cache(maxsize=16)
-def _compiled(objective: Any, train: bool, most: int) -> Callable[..., tuple[Any, Any, Any]]:
-    def run(params: Any, batch: Any, state: Any, key: Any, tolerance: Any) -> tuple[Any, Any, Any]:
-        evaluate = scalar_loss("stability_limit", objective, state, key, train)
-
+    # What jit is given lives as long as this call, and with it all that it closes over.
+    def run(params: Any, batch: Any, key: Any, tolerance: Any) -> tuple[Any, Any, Any]:
         def loss(params: Any, batch: Any) -> Any:
             return evaluate(params, batch, key)[0]
 
-        return _largest(loss, params, batch, most, tolerance)
+        return _largest(loss, params, batch, min(iterations, size), tolerance)
 
-    return jax.jit(run)
+    curvature, error, count = jax.jit(run)(params, batch, key, tolerance)
+    if not is_traced(curvature):
+        _check_result(float(curvature), float(error), int(count), tolerance)
+    return jnp.where(curvature > 0, 2 / jnp.where(curvature > 0, curvature, 1), jnp.inf)
 
 
 def _check_params(params: Any) -> None:

@@ -1,6 +1,5 @@
 """Many trainings in one call: seeds and hyper-parameters by ``vmap``."""
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import describe, is_traced
+from jaxnn.core import describe
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,7 @@ def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = Non
     Every lane equals its single run, since a training is a pure function of its key and hyper-parameters.
     Flax, Equinox and Keras leave the vectorisation of their loops to the user, and their trainers cannot be
     vectorised at all. On a CPU it pays for small models, where a step is mostly overhead; on an accelerator
-    it fills the device. A second call with the same ``train``, and keys and hyper-parameters of the same
-    shapes, compiles nothing.
+    it fills the device. Each call traces ``train`` anew, so that it sees what ``train`` reads from outside.
 
     Args:
         train: a pure function ``(key, hyper) -> pytree of arrays`` that can be traced: built with
@@ -179,33 +177,9 @@ def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = Non
             f"fit_many: expected at least one key and one setting, got {keys.size} keys and hyper-parameters "
             f"with first axes {sorted(set(sizes.values()))}"
         )
-    settings = [jnp.ndim(leaf) > 0 for _, leaf in leaves]
-    build = _compiled if cacheable(train, keys, hyper) else _compiled.__wrapped__
-    results = build(train, jax.tree.structure(hyper), tuple(settings))(keys, hyper)
-    return Many(results, hyper, next(iter(sizes.values()), None), keys.shape[0])
-
-
-def cacheable(function: Callable[..., Any], *trees: Any) -> bool:
-    """Whether a cache may keep a function that is called with ``trees``.
-
-    It must have a hash; and what is made inside someone else's trace may hold tracers, which nothing must
-    keep.
-    """
-    try:
-        hash(function)
-    except TypeError:
-        return False
-    return not any(map(is_traced, jax.tree.leaves(trees)))
-
-
-# A second call with the same function and hyper-parameters of the same shapes compiles nothing: jit keeps its
-# executables by function, and these are the functions. The oldest are let go.
-@functools.lru_cache(maxsize=16)
-def _compiled(
-    train: Callable[[Any, Any], Any], structure: Any, settings: tuple[bool, ...]
-) -> Callable[[Any, Any], Any]:
     many = jax.vmap(train, in_axes=(0, None))
-    if any(settings):
-        axes = jax.tree.unflatten(structure, [0 if mapped else None for mapped in settings])
+    if sizes:
+        axes = jax.tree.map(lambda leaf: 0 if jnp.ndim(leaf) else None, hyper)
         many = jax.vmap(many, in_axes=(None, axes))
-    return jax.jit(many)
+    results = jax.jit(many)(keys, hyper)
+    return Many(results, hyper, next(iter(sizes.values()), None), keys.shape[0])

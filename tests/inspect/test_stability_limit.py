@@ -104,17 +104,15 @@ def test_objective_with_state_and_dropout_is_the_loss_of_training():
     np.testing.assert_allclose(limit, 2 / largest, rtol=1e-3)
 
 
-def test_a_second_call_with_the_same_objective_compiles_nothing():
-    traced = []
+def test_a_value_from_outside_is_read_at_each_call():
+    outside = {"scale": 1.0}
 
     def loss(params, batch):
-        traced.append(batch)
-        return batch * jnp.sum(params**2) / 2
+        return outside["scale"] * batch * jnp.sum(params**2) / 2
 
     np.testing.assert_allclose(inspect.stability_limit(loss, jnp.ones(2), jnp.array(1.0)), 2, rtol=1e-5)
-    once = len(traced)
-    np.testing.assert_allclose(inspect.stability_limit(loss, jnp.ones(2), jnp.array(4.0)), 0.5, rtol=1e-5)
-    assert len(traced) == once > 0
+    outside["scale"] = 4.0
+    np.testing.assert_allclose(inspect.stability_limit(loss, jnp.ones(2), jnp.array(1.0)), 0.5, rtol=1e-5)
 
 
 def test_it_works_under_vmap():
