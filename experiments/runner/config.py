@@ -15,12 +15,15 @@ class ExperimentConfig:
     """A run on a small scale, to see that everything works."""
 
     def __post_init__(self) -> None:
-        """Check every number.
+        """Check every number; a ``learning_rate``, where the experiment has one, is checked here for all.
 
         Raises:
             ValueError: a number is out of its range.
         """
         check_whole("seed", self.seed, least=0)
+        rate = getattr(self, "learning_rate", None)
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate: expected a positive finite number, got {rate}")
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,6 @@ class TrainingConfig(ExperimentConfig):
         check_whole("epochs", self.epochs, least=1)
         check_whole("batch_size", self.batch_size, least=1)
         check_rate("ema", self.ema)
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate: expected a positive finite number, got {self.learning_rate}")
 
 
 @dataclass(frozen=True)

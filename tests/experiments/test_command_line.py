@@ -56,6 +56,8 @@ def test_help(command, name: str) -> None:
         ("digits --learning-rate nan", "learning_rate: expected a positive finite number, got nan"),
         ("digits --learning-rate -0.1", "learning_rate: expected a positive finite number, got -0.1"),
         ("digits --learning_rate inf", "learning_rate: expected a positive finite number, got inf"),
+        ("character_model --learning-rate -1", "learning_rate: expected a positive finite number, got -1.0"),
+        ("iris --learning-rate nan", "learning_rate: expected a positive finite number, got nan"),
         ("digits --dropout 1", "dropout: expected a probability in [0, 1), got 1.0"),
         ("digits --epochs 3 --epochs 4", "option '--epochs' is given twice; keep one"),
         ("digits more", "Unrecognized options: more"),
