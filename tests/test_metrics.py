@@ -283,6 +283,41 @@ def test_concrete_labels_are_classes(name: str, label: int) -> None:
     np.testing.assert_allclose(counted, before, rtol=1e-6)
 
 
+PADDED = jnp.ones(N).at[3].set(0)
+
+
+@pytest.mark.parametrize("label", [-1, K])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "top_k_accuracy", "confusion_matrix", "precision", "recall", "f1", "perplexity"]
+)
+def test_labels_of_weight_zero_may_be_anything(name: str, label: int) -> None:
+    metric, wrong = METRICS[name][0], LABELS.at[3].set(label)
+    found = metric(LOGITS, wrong, PADDED).compute()
+    np.testing.assert_array_equal(found, metric(LOGITS, LABELS, PADDED).compute())
+    np.testing.assert_allclose(jax.jit(metric)(LOGITS, wrong, PADDED).compute(), found, rtol=1e-6)
+    jax.eval_shape(lambda w: metric(LOGITS, wrong, w), PADDED)  # weights unknown: nothing to check
+    with pytest.raises(ValueError, match="labels must be in"):
+        metric(LOGITS, wrong, PADDED.at[3].set(0.5))
+
+
+@pytest.mark.parametrize("label", [-1, 7, -0.5, 1.5])
+@pytest.mark.parametrize("metric", [metrics.f1, metrics.auc, metrics.binary_accuracy])
+def test_targets_of_one_logit_of_weight_zero_may_be_anything(metric, label: float) -> None:
+    right = YES[:, None].astype(jnp.int32 if isinstance(label, int) else jnp.float32)
+    wrong = right.at[3].set(label)
+    found = metric(SCORES, wrong, PADDED).compute()
+    np.testing.assert_array_equal(found, metric(SCORES, right, PADDED).compute())
+    np.testing.assert_allclose(jax.jit(metric)(SCORES, wrong, PADDED).compute(), found, rtol=1e-6)
+    with pytest.raises(ValueError, match="labels must be in"):
+        metric(SCORES, wrong, PADDED.at[3].set(0.5))
+
+
+def test_weights_of_another_shape_are_named_before_labels() -> None:
+    for name in ("accuracy", "top_k_accuracy", "f1", "perplexity"):
+        with pytest.raises(ValueError, match="weights"):
+            METRICS[name][0](LOGITS, LABELS, jnp.ones(N - 1))
+
+
 @pytest.mark.parametrize("metric", [metrics.f1, metrics.auc, metrics.binary_accuracy])
 def test_labels_of_one_logit_are_0_or_1(metric) -> None:
     with pytest.raises(ValueError, match=r"labels must be in \[0, 1\]"):

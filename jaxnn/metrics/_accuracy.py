@@ -5,7 +5,6 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe
-from jaxnn.losses._labels import check_probabilities
 from jaxnn.metrics._classes import binary_labels, class_labels
 from jaxnn.metrics._mean import Mean
 
@@ -17,11 +16,11 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
         outputs: logits or probabilities ``[..., classes]``; the first of equal largest ones counts.
         targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label. A
             traced label that is no class is never right, and neither are outputs with a NaN.
-        weights: of the shape of the labels, or ``None``.
+        weights: of the shape of the labels, or ``None``. Labels of weight 0 may be anything.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, or concrete labels are out of range.
+        ValueError: the shapes do not fit, or concrete labels that count are out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -35,7 +34,7 @@ def accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
             f"accuracy: expected outputs of at least 2 classes, got {describe(outputs)}; one logit has "
             "metrics.binary_accuracy"
         )
-    labels = class_labels("accuracy", outputs, targets)
+    labels = class_labels("accuracy", outputs, targets, weights)
     # argmax of a row with NaN is where the NaN stands, which may be the label.
     right = (jnp.argmax(outputs, -1).astype(jnp.int32) == labels) & ~jnp.any(jnp.isnan(outputs), -1)
     return Mean.of(right, weights)
@@ -48,11 +47,12 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
         outputs: logits ``[..., outputs]``.
         targets: 0 or 1, of the same shape; a probability is 1 above 1/2. A traced one outside [0, 1] is never
             met, and neither is any by an output that is NaN.
-        weights: of the shape ``[...]`` without the last axis, or ``None``.
+        weights: of the shape ``[...]`` without the last axis, or ``None``. Targets of weight 0 may be
+            anything.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes differ, or concrete targets lie outside [0, 1].
+        ValueError: the shapes differ, or concrete targets that count lie outside [0, 1].
 
     Example:
         >>> import jax.numpy as jnp
@@ -67,8 +67,6 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
             f"binary_accuracy: outputs and targets must have one shape, got {describe(outputs)} and "
             f"{describe(targets)}"
         )
-    check_probabilities("binary_accuracy", targets)
-    right = ((outputs > 0).astype(jnp.int32) == binary_labels("binary_accuracy", targets)) & ~jnp.isnan(
-        outputs
-    )
+    labels = binary_labels("binary_accuracy", targets, weights)
+    right = ((outputs > 0).astype(jnp.int32) == labels) & ~jnp.isnan(outputs)
     return Mean.of(jnp.mean(right.astype(jnp.float32), -1), weights)

@@ -51,13 +51,13 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
         outputs: one logit ``[..., 1]``, or logits of two classes ``[..., 2]``.
         targets: 0 or 1, ``[...]`` or of the shape of the outputs; a probability is 1 above 1/2. A traced one
             outside [0, 1] makes the area NaN, unless it weighs nothing; so does an output that is NaN.
-        weights: ``[...]``, or ``None``.
+        weights: ``[...]``, or ``None``. Targets of weight 0 may be anything.
         bins: how many there are; the error falls as their number rises.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: there are more than two classes, the shapes do not fit, or concrete labels are out of
-            range.
+        ValueError: there are more than two classes, the shapes do not fit, or concrete labels that count are
+            out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -75,10 +75,10 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
             f"auc: expected logits [..., 1] or [..., 2] and labels [...], got {describe(outputs)} and "
             f"{describe(targets)}; take the logits of one class against the rest"
         )
+    each = binary_labels("auc", targets, weights)
     if targets.shape == lead:
-        label = binary_labels("auc", targets)
+        label = each
     else:
-        each = binary_labels("auc", targets)
         two = outputs.shape[-1] == 2
         label = jnp.where(jnp.any(each < 0, -1), -1, jnp.argmax(targets, -1)) if two else each[..., 0]
     score = jax.nn.sigmoid(outputs[..., -1] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0])

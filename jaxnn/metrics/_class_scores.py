@@ -62,14 +62,16 @@ def precision(
         outputs: logits or probabilities ``[..., classes]``, or one logit ``[..., 1]``, which is two classes.
             An example with a NaN among them is wrong: it counts as the first class that it is not.
         targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label; 0
-            or 1 for one logit. A traced label outside makes the score NaN.
-        weights: of the shape of the labels, or ``None``.
+            or 1 for one logit. A traced integer that is no class makes the score NaN, and so does a traced
+            target of one logit outside [0, 1].
+        weights: of the shape of the labels, or ``None``. Labels of weight 0 may be anything.
         average: ``"macro"``, the mean over classes that occur in labels or predictions; ``"micro"``, of all
             counts together; ``"binary"``, of class 1 of two; ``None``, each class.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, concrete labels are out of range, or ``average`` does not apply.
+        ValueError: the shapes do not fit, concrete labels that count are out of range, or ``average`` does
+            not apply.
 
     Example:
         >>> import jax.numpy as jnp
@@ -85,7 +87,8 @@ def recall(outputs: Any, targets: Any, weights: Any = None, *, average: str | No
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, concrete labels are out of range, or ``average`` does not apply.
+        ValueError: the shapes do not fit, concrete labels that count are out of range, or ``average`` does
+            not apply.
 
     Example:
         >>> import jax.numpy as jnp
@@ -101,7 +104,8 @@ def f1(outputs: Any, targets: Any, weights: Any = None, *, average: str | None =
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, concrete labels are out of range, or ``average`` does not apply.
+        ValueError: the shapes do not fit, concrete labels that count are out of range, or ``average`` does
+            not apply.
 
     Example:
         >>> import jax.numpy as jnp
@@ -114,7 +118,7 @@ def f1(outputs: Any, targets: Any, weights: Any = None, *, average: str | None =
 
 def _scores(kind: str, outputs: Any, targets: Any, weights: Any, average: str | None) -> ClassScores:
     one_of(kind, "average", average, _AVERAGES)
-    labels, predicted, classes = labels_and_predictions(kind, outputs, targets)
+    labels, predicted, classes = labels_and_predictions(kind, outputs, targets, weights)
     if average == "binary" and classes != 2:
         raise ValueError(f"{kind}: average='binary' needs two classes, got {classes}; use 'macro' or None")
     weights = counted(kind, weights, labels)

@@ -3,21 +3,22 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
-from jaxnn.core import check_floating, check_min_rank, describe
+from jaxnn.core import check_floating, check_min_rank, describe, is_traced
 from jaxnn.losses._labels import check_labels, check_probabilities, is_class_index
 
 
-def class_labels(owner: str, outputs: Any, targets: Any) -> Any:
+def class_labels(owner: str, outputs: Any, targets: Any, weights: Any) -> Any:
     """Return int32 labels ``[...]`` of integers, or of probabilities whose largest is the label.
 
-    Raises if concrete integers are no classes; traced ones are returned as they are.
+    Raises if concrete integers that weigh something are no classes; others are returned as they are.
     """
     check_floating(owner, outputs)
     check_min_rank(owner, outputs, 1, "[..., classes]")
     targets = jnp.asarray(targets)
     if is_class_index(outputs, targets):
-        check_labels(owner, targets, outputs.shape[-1])
+        check_labels(owner, known_to_count(targets, weights), outputs.shape[-1])
         return targets.astype(jnp.int32)
     if targets.shape == outputs.shape:
         return jnp.argmax(targets, -1).astype(jnp.int32)
@@ -27,7 +28,7 @@ def class_labels(owner: str, outputs: Any, targets: Any) -> Any:
     )
 
 
-def labels_and_predictions(owner: str, outputs: Any, targets: Any) -> tuple[Any, Any, int]:
+def labels_and_predictions(owner: str, outputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, int]:
     """Return int32 labels and predictions ``[...]``, and the number of classes: 2 for one logit.
 
     Outputs with a NaN predict the first class that the label is not: they are wrong, as for ``accuracy``.
@@ -35,29 +36,44 @@ def labels_and_predictions(owner: str, outputs: Any, targets: Any) -> tuple[Any,
     targets = jnp.asarray(targets)
     if outputs.shape[-1:] == (1,) and targets.shape in (outputs.shape, outputs.shape[:-1]):
         check_floating(owner, outputs)
-        labels = binary_labels(owner, targets.reshape(outputs.shape[:-1]))
+        labels = binary_labels(owner, targets.reshape(outputs.shape[:-1]), weights)
         predicted, classes = (outputs[..., 0] > 0).astype(jnp.int32), 2
     else:
-        labels, classes = class_labels(owner, outputs, targets), outputs.shape[-1]
+        labels, classes = class_labels(owner, outputs, targets, weights), outputs.shape[-1]
         predicted = jnp.argmax(outputs, -1).astype(jnp.int32)
     unknown = jnp.any(jnp.isnan(outputs), -1)
     return labels, jnp.where(unknown, (labels == 0).astype(jnp.int32), predicted), classes
 
 
-def binary_labels(owner: str, targets: Any) -> Any:
+def binary_labels(owner: str, targets: Any, weights: Any) -> Any:
     """Return 0 or 1, int32, of booleans, integers or probabilities, which are 1 above 1/2.
 
-    Raises if concrete targets lie outside [0, 1]; traced ones that do become -1, which is no class.
+    Raises if concrete targets that weigh something lie outside [0, 1]; others that do become -1, which is no
+    class.
     """
     if targets.dtype == bool:
         return targets.astype(jnp.int32)
     if jnp.issubdtype(targets.dtype, jnp.integer):
-        check_labels(owner, targets, 2)
+        check_labels(owner, known_to_count(targets, weights), 2)
         yes = targets > 0
     else:
-        check_probabilities(owner, targets)
+        check_probabilities(owner, known_to_count(targets, weights))
         yes = targets > 0.5
     return jnp.where((targets >= 0) & (targets <= 1), yes.astype(jnp.int32), -1)
+
+
+def known_to_count(targets: Any, weights: Any) -> Any:
+    """Return the ``targets`` that weigh something, flat; none where tracing hides which these are.
+
+    ``weights`` are of the shape of the first axes of ``targets``. Others fit nothing, which raises later.
+    """
+    if is_traced(targets) or is_traced(weights):
+        return np.zeros(0)
+    if weights is None:
+        return np.asarray(targets)
+    if weights.shape != targets.shape[: weights.ndim]:
+        return np.zeros(0)
+    return np.asarray(targets)[np.asarray(weights) != 0]
 
 
 def counted(owner: str, weights: Any, like: Any) -> Any:

@@ -35,12 +35,13 @@ def confusion_matrix(outputs: Any, targets: Any, weights: Any = None) -> Confusi
         outputs: logits or probabilities ``[..., classes]``, or one logit ``[..., 1]``, which is two classes.
             An example with a NaN among them is wrong: it counts as the first class that it is not.
         targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label; 0
-            or 1 for one logit. A traced label outside makes the counts NaN.
-        weights: of the shape of the labels, or ``None``.
+            or 1 for one logit. A traced integer that is no class makes the counts NaN, and so does a traced
+            target of one logit outside [0, 1].
+        weights: of the shape of the labels, or ``None``. Labels of weight 0 may be anything.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, or concrete labels are out of range.
+        ValueError: the shapes do not fit, or concrete labels that count are out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,7 +49,7 @@ def confusion_matrix(outputs: Any, targets: Any, weights: Any = None) -> Confusi
         >>> confusion_matrix(outputs, jnp.array([0, 0, 1])).compute().tolist()
         [[1.0, 1.0], [0.0, 1.0]]
     """
-    labels, predicted, classes = labels_and_predictions("confusion_matrix", outputs, targets)
+    labels, predicted, classes = labels_and_predictions("confusion_matrix", outputs, targets, weights)
     weights = counted("confusion_matrix", weights, labels)
     # A label outside must not become another pair.
     places = jnp.where((labels >= 0) & (labels < classes), labels * classes + predicted, -1)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.losses import cross_entropy
+from jaxnn.losses._labels import is_class_index
 from jaxnn.metrics._mean import Mean
 
 
@@ -35,16 +36,19 @@ def perplexity(logits: Any, targets: Any, weights: Any = None) -> Perplexity:
     Args:
         logits: ``[..., classes]``, floating point.
         targets: integers ``[...]``, or probabilities ``[..., classes]``.
-        weights: of the shape ``[...]``, 0 for padding; ``None`` for ones. ``train.supervised`` passes the
-            masks of ``Masked`` sequences.
+        weights: of the shape ``[...]``, 0 for padding, whose targets may be anything; ``None`` for ones.
+            ``train.supervised`` passes the masks of ``Masked`` sequences.
 
     Raises:
         TypeError: ``logits`` are not floating point.
-        ValueError: the shapes do not fit; concrete labels are out of range.
+        ValueError: the shapes do not fit; concrete labels that count are out of range.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(f"{perplexity(jnp.zeros((2, 3, 7)), jnp.ones((2, 3), int)).compute():.4f}")
         7.0000
     """
+    targets = jnp.asarray(targets)
+    if weights is not None and weights.shape == targets.shape and is_class_index(logits, targets):
+        targets = jnp.where(weights == 0, 0, targets)  # padding is often marked by what is no class
     return Perplexity(Mean.of(cross_entropy(logits, targets), weights))

@@ -20,13 +20,13 @@ def top_k_accuracy(outputs: Any, targets: Any, weights: Any = None, *, k: int = 
         outputs: logits or probabilities ``[..., classes]``.
         targets: integer labels ``[...]``, or probabilities ``[..., classes]`` whose largest is the label. A
             traced label that is no class is never right; a NaN among the outputs counts as larger.
-        weights: of the shape of the labels, or ``None``.
+        weights: of the shape of the labels, or ``None``. Labels of weight 0 may be anything.
         k: how many of the largest outputs count, at most the number of classes.
 
     Raises:
         TypeError: ``outputs`` are not floating point.
-        ValueError: the shapes do not fit, concrete labels are out of range, or there are fewer than ``k``
-            classes.
+        ValueError: the shapes do not fit, concrete labels that count are out of range, or there are fewer
+            than ``k`` classes.
 
     Example:
         >>> import jax.numpy as jnp
@@ -35,7 +35,7 @@ def top_k_accuracy(outputs: Any, targets: Any, weights: Any = None, *, k: int = 
         0.5
     """
     positive_int("top_k_accuracy", "k", k)
-    labels = class_labels("top_k_accuracy", outputs, targets)
+    labels = class_labels("top_k_accuracy", outputs, targets, weights)
     if k > outputs.shape[-1]:
         raise ValueError(
             f"top_k_accuracy: k must be at most the number of classes, {outputs.shape[-1]}, got {k}; "

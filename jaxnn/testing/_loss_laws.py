@@ -187,11 +187,14 @@ def check_convex(loss: Loss) -> list[Verdict]:
             b = np.where(np.arange(width) == trial // 2 % width, b, a)
         t = float(rng.uniform(0.05, 0.95))
         chord = t * loss(a, loss.targets) + (1 - t) * loss(b, loss.targets)
-        above = loss(t * a + (1 - t) * b, loss.targets) - chord
-        known = np.isfinite(above)
+        known = np.isfinite(chord)
         if not known.any():
             continue
-        compared, over = True, float(np.max(above[known]))
+        compared, between = True, loss(t * a + (1 - t) * b, loss.targets)[known]
+        if not np.isfinite(between).all():
+            worst = between[~np.isfinite(between)][0]
+            return [failed(name, f"between two outputs where the loss is finite it is {worst}")]
+        over = float(np.max(between - chord[known]))
         if over > 1e-9 * max(1.0, float(np.max(np.abs(chord[known])))):
             return [failed(name, f"between two outputs the loss lies {over:.3g} above its chord")]
     if not compared:

@@ -101,6 +101,20 @@ def test_a_loss_that_is_nan_is_not_convex():
     assert failed(report) == ["convexity"]
 
 
+@pytest.mark.parametrize("within", [jnp.inf, -jnp.inf, jnp.nan])
+def test_a_loss_that_is_not_finite_between_finite_ends_is_not_convex(within):
+    def broken(outputs, targets):
+        total = jnp.sum(outputs, -1)
+        return jnp.where(jnp.abs(total) < 1, within, total**2)
+
+    ones = np.ones((4, 3))
+    report = testing.check_loss(
+        broken, ones, ones, convex=True, refuses_broadcast=False, lanes=["laws"], raises=False
+    )
+    assert failed(report) == ["convexity"]
+    assert f"where the loss is finite it is {within}" in str(report)
+
+
 @pytest.mark.usefixtures("usual_promotion")
 def test_adam_obeys_its_laws():
     lanes = ["values", "state", "symmetry", "dtypes"]
