@@ -4,6 +4,7 @@ The checksum is that of the content, because another gzip of the same bytes is j
 a short body and a flipped bit all fail it; a file that fails it never gets its final name.
 """
 
+import errno
 import gzip
 import hashlib
 import os
@@ -115,9 +116,11 @@ def _download(file: RemoteFile, target: Path) -> bytes:
                 _save(address, temporary, limit=2 * file.size + CHUNK)
                 return read_verified(temporary, file)
         except PermissionError as error:
+            # Its own text may be a whole message of atomic_write.
+            reason = os.strerror(error.errno or errno.EACCES)
             raise PermissionError(
-                f"{target.parent}: not writable ({error.strerror}); set JAXNN_CACHE to a folder that is, or "
-                f"put the file at $JAXNN_DATA/{file.name}"
+                f"{target.parent}: not writable ({reason}); set JAXNN_CACHE to a folder that is, or put the "
+                f"file at $JAXNN_DATA/{file.name}"
             ) from error
         except (urllib.error.URLError, HTTPException, OSError) as error:
             failures.append(f"{address}: {getattr(error, 'reason', None) or error}")

@@ -1,5 +1,6 @@
 """Writing a file so that a reader, a crash or a second writer never sees half of it."""
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,8 +20,8 @@ def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path
         owner: the function that messages name.
 
     Raises:
-        OSError: of the kind that the system raised, and naming ``path``: its folder is missing, or nothing
-            can be written there.
+        OSError: of the kind that the system raised, and naming ``path``: its folder is missing or is a file,
+            or nothing can be written there.
 
     Example:
         >>> import tempfile
@@ -35,11 +36,7 @@ def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
-        missing = not path.parent.is_dir()
-        remedy = "make it first, with Path.mkdir(parents=True)" if missing else "choose one open to writing"
-        problem = "there is no folder" if missing else f"{error.strerror} in the folder"
-        message = f"{owner}: cannot write {path}: {problem} {str(path.parent)!r}; {remedy}"
-        raise type(error)(error.errno, message) from error
+        raise type(error)(error.errno, f"{owner}: cannot write {path}: {_cause(path, error)}") from error
     mode = temporary.stat().st_mode
     try:
         yield temporary
@@ -50,3 +47,16 @@ def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _cause(path: Path, error: OSError) -> str:
+    """What is wrong with the folder of ``path``, and the remedy where the kind of ``error`` tells one."""
+    folder = str(path.parent)
+    if error.errno == errno.ENOENT:
+        return f"there is no folder {folder!r}; make it first, with Path.mkdir(parents=True)"
+    if error.errno == errno.ENOTDIR:
+        file = next(parent for parent in path.parents if parent.exists())
+        return f"{str(file)!r} is a file, not a folder; choose another folder"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.strerror} in the folder {folder!r}; choose one open to writing"
+    return f"{error.strerror}"

@@ -78,12 +78,14 @@ def accumulate(inner: optax.GradientTransformation, every: int) -> optax.Gradien
         _trees.check_floating("accumulate", "the gradient of", updates)
         _trees.matching("accumulate", "the state", updates, state.total)
         share = jnp.asarray(_hyper.non_negative("accumulate", "weight", weight), state.weight.dtype)
-        # The gradient of a mean over nothing is 0 / 0, and must not count either.
-        total = jax.tree.map(
-            lambda t, g: t + jnp.where(share == 0, 0, share.astype(t.dtype) * g.astype(t.dtype)),
-            state.total,
-            updates,
-        )
+
+        def add(total: jax.Array, gradient: jax.Array) -> jax.Array:
+            # The gradient of a mean over nothing is 0 / 0, and must not count either. It is replaced before
+            # the product, whose derivative by the weight is the gradient.
+            nothing = (share == 0) & ~jnp.isfinite(gradient)
+            return total + share.astype(total.dtype) * jnp.where(nothing, 0, gradient).astype(total.dtype)
+
+        total = jax.tree.map(add, state.total, updates)
         seen, whole = state.seen + 1, state.weight + share
 
         def step(inner_state: optax.OptState) -> tuple[optax.Updates, optax.OptState]:

@@ -126,9 +126,9 @@ def masked(rule: str, params: Tree, mask: Mask, name: str = "mask") -> list[jax.
     for path, flag in jax.tree.leaves_with_path(chosen):
         plain = isinstance(flag, (bool, int, np.bool_, np.ndarray, jax.Array)) and np.ndim(flag) == 0
         if isinstance(flag, Tracer) or not plain:
+            remedy = "a mask is static and cannot be traced" if isinstance(flag, Tracer) else "pass bools"
             raise TypeError(
-                f"{rule}: {name} must hold True or False, got {flag!r} for {path_name(path)}; "
-                "a mask is static and cannot be traced"
+                f"{rule}: {name} must hold True or False, got {flag!r} for {path_name(path)}; {remedy}"
             )
     try:
         kept = jax.tree.map(lambda m, p: [leaf if m else None for leaf in jax.tree.leaves(p)], chosen, params)

@@ -20,8 +20,8 @@ class LeafDifference(NamedTuple):
             ``"shape"``, ``"only in a"`` or ``"only in b"``.
         a: dtype and shape in the first tree, or ``""``.
         b: dtype and shape in the second tree, or ``""``.
-        max_abs: largest absolute difference, NaN where a value is not finite on one side only, shapes
-            differ, or the leaf holds random keys, between which there is no distance.
+        max_abs: largest absolute difference; inf or NaN where values that differ are not finite; NaN where
+            shapes differ, or the leaf holds random keys, between which there is no distance.
         relative: norm of the difference over the norm of ``a`` (of ``b`` where ``a`` is zero).
         cosine: of the angle between both, NaN where one is zero.
     """

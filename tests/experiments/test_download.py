@@ -1,7 +1,9 @@
 """Fetching data: local folder, cache, download; checksums, broken servers, concurrent fetchers."""
 
+import errno
 import gzip
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -177,6 +179,17 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch, remote) -> 
     monkeypatch.delenv("JAXNN_DATA", raising=False)
     with pytest.raises(OSError, match="Not a directory"):
         fetch(remote("good"))
+
+
+def test_a_folder_that_is_closed_to_writing_is_told_once(cache: Path, monkeypatch, remote) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)  # whoever runs the tests may be allowed to write anywhere
+    with pytest.raises(PermissionError) as caught:
+        fetch(remote("good"))
+    told = f"{(cache / NAME).parent}: not writable ({os.strerror(errno.EACCES)}); set JAXNN_CACHE to a folder"
+    assert str(caught.value).startswith(told)
 
 
 def test_the_cache_folder_defaults_to_the_home(monkeypatch) -> None:

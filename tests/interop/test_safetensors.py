@@ -1,5 +1,6 @@
 """Saving and loading parameter trees."""
 
+import errno
 import os
 import re
 import stat
@@ -159,9 +160,25 @@ def test_a_missing_folder_is_named_and_not_the_temporary_file(tmp_path: Path) ->
     ) as caught:
         save_safetensors(tmp_path / "none" / "x", TREE)
     assert ".part" not in str(caught.value)
+
+
+@pytest.mark.parametrize("below", ["x", "folder/x"])
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotADirectoryError, match=r"there is no folder '.*file'"):
-        save_safetensors(tmp_path / "file" / "x", TREE)
+    with pytest.raises(NotADirectoryError, match=r"'.*file' is a file, not a folder; choose another folder"):
+        save_safetensors(tmp_path / "file" / below, TREE)
+
+
+def test_a_failed_write_has_no_invented_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match=f"{os.strerror(errno.ENAMETOOLONG)}$"):
+        save_safetensors(tmp_path / ("x" * 300), TREE)
+
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)  # whoever runs the tests may be allowed to write anywhere
+    with pytest.raises(PermissionError, match=r"denied in the folder '.*'; choose one open to writing"):
+        save_safetensors(tmp_path / "x", TREE)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

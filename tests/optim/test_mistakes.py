@@ -172,6 +172,8 @@ def test_a_mask_of_another_structure_is_named(rule: str, name: str) -> None:
         TypeError, match=rf"^{rule}: {name} must hold True or False, got 'decay' for params\['b"
     ):
         update({"kernel": True, "bias": "decay"})
+    with pytest.raises(TypeError, match=rf"^{rule}: {name} must hold True or False.*bias'\]; pass bools$"):
+        update({"kernel": True, "bias": np.int64(1)})
     with pytest.raises(TypeError, match=rf"^{rule}: {name} must hold True or False.*cannot be traced"):
         jax.jit(lambda flag: update({"kernel": flag, "bias": True})[0])(True)
     update(True)

@@ -120,3 +120,18 @@ def test_a_micro_batch_of_weight_zero_does_not_count_as_nan_either() -> None:
     for _ in range(2):
         step, nothing = rule.update(jnp.full(2, jnp.nan), nothing, weight=0)
     assert step.tolist() == [0.0, 0.0]
+
+
+def test_the_derivative_by_a_weight_of_zero_is_finite() -> None:
+    rule = optim.accumulate(optim.sgd(1.0), 2)
+    _, state = rule.update(jnp.asarray([1.0, 2.0]), rule.init(jnp.ones(2)), weight=2)
+
+    def total(weight):
+        return jnp.sum(rule.update(gradient, state, weight=weight)[0])
+
+    gradient = jnp.asarray([4.0, jnp.nan])
+    # By hand: -(6 + 4 w) / (2 + w), as the second entry adds nothing, has the slope -(4 * 2 - 6) / 4.
+    np.testing.assert_allclose(jax.grad(total)(0.0), -0.5, rtol=1e-6)
+    gradient = jnp.asarray([3.0, 5.0])
+    # By hand: -(6 + 8 w) / (2 + w) has the slope -(8 * 2 - 6) / 4.
+    np.testing.assert_allclose(jax.grad(total)(0.0), -2.5, rtol=1e-6)

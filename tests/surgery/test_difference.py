@@ -61,6 +61,9 @@ def test_numbers_where_one_side_is_special():
     assert only(np.zeros(3), np.ones(3)).relative == 1
     assert np.isnan(only(np.zeros(3), np.ones(3)).cosine)
     assert np.isnan(only(np.array([np.nan]), np.array([0.0])).max_abs)
+    assert only(np.array([np.inf, 1.0]), np.ones(2)).max_abs == np.inf
+    assert only(np.array([np.inf]), np.array([-np.inf])).max_abs == np.inf
+    assert np.isnan(only(np.array([np.inf, np.nan]), np.ones(2)).max_abs)
     # NaN and infinity on both sides are no distance.
     both = only(np.array([np.nan, np.inf, 1.0]), np.array([np.nan, np.inf, 3.0]))
     assert both.max_abs == 2
