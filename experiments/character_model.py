@@ -3,8 +3,8 @@
 It reads a million characters, one after the other, and learns to foretell the next one. Nobody tells it what
 a word, a line or a person of a play is; it finds out, because all of that helps to foretell. To write, it
 draws a character with the probabilities that it foretells, reads it, and goes on. A recurrent network
-remembers what it has read in its state, which is carried from piece to piece of the text (back-propagation
-reaches back to the beginning of the piece); the transformer looks back instead.
+remembers what it has read in its state, which is carried from piece to piece of the text, and now and then
+emptied so that it learns how to begin (back-propagation reaches back to the beginning of the piece); the transformer looks back instead.
 
 Run:     python -m experiments character_model
          python -m experiments character_model --model gru
@@ -37,7 +37,7 @@ from jaxnn import optim, train
 
 SHOWN = 300  # characters of a sample while the model learns
 VALIDATION_ROWS = 32
-FORGET = 1 / 32  # how often a stream is begun anew, a piece
+FORGET = 1 / 32  # probability that a stream begins a piece with an empty memory
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,8 @@ def _show(config: Config, records: list[dict[str, float]], samples: dict[float, 
     page.show(
         "How it learns",
         "The validation loss is that of the last tenth of the text, every character of it, by weights "
-        "averaged over the last steps. The training loss is a mean over the epoch, during which the model "
+        "averaged over the last steps. Sizes and rates were tried on this part too, so that a text which "
+        "nobody has looked at may cost a little more. The training loss is a mean over the epoch, during which the model "
         "gets better, and dropout handicaps it; so it may lie above.",
         "learning.png",
     )
@@ -252,8 +253,8 @@ def _show(config: Config, records: list[dict[str, float]], samples: dict[float, 
     parts = [f"{_after(number)}:\n\n{quoted(samples[number][:SHOWN])}" for number in shown[:-1]]
     page.show(
         "What it writes as it learns",
-        f"Each text is drawn with one and the same seed, at temperature {config.temperature:g}. First it "
-        "learns which characters are common, then short words and lines, then who speaks, and names.\n\n"
+        f"Each text is drawn with one and the same seed, at temperature {config.temperature:g}. A model "
+        "learns which characters are common first, then short words and lines, then who speaks, and names.\n\n"
         + "\n\n".join(parts),
     )
     page.show("What it writes in the end", quoted(samples[config.epochs]))

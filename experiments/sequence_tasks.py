@@ -7,7 +7,8 @@ one feeds it and where one listens. Besides: how many parameters the cells have,
 and which cells remember the first of many symbols.
 
 Run:     python -m experiments sequence_tasks
-Expect:  0.95 of digits right, at once and by rows; 0.9 of names, 0.92 of word ends, 0.95 of numbers
+Expect:  0.95 of digits right, at once and by rows; 0.9 of names, 0.95 of numbers; for 0.92 of letters it is
+         right whether a word ends there (never saying so is right for 0.76)
 Time:    about 2 CPU minutes
 Course:  Recurrent, convolutional and embedding networks - recurrent networks
 """
@@ -43,11 +44,11 @@ class Config(ExperimentConfig):
     seeds: int = 3
     """Trainings of each task, each from its own seed."""
     features: int = 64
-    """Units of a layer."""
+    """Units of a layer in the five tasks."""
     batch_size: int = 32
-    """Examples in a batch."""
+    """Examples in a batch of the five tasks."""
     learning_rate: float = 5e-3
-    """Step size of Adam at the beginning, which falls to 0."""
+    """Step size of Adam at the beginning of the five tasks, which falls to 0."""
     distance: int = 40
     """Symbols between the one to be remembered and the question."""
     steps: int = 400
@@ -154,6 +155,8 @@ def run(config: Config, page: Page) -> None:
         what = f"{task.kind}: {task.scored} right, {task.reads} to {task.writes}"
         spread_of = scores.std(ddof=1) if len(scores) > 1 else None
         page.compare(what, scores.mean(), f">= {task.goal}", spread=spread_of)
+        if "aligned" in task.kind:
+            page.compare("the same if no word were ever said to end", (np.asarray(task.test[1]) == 0).mean())
         sizes = [len(jax.tree.leaves(part)[0]) for part in (task.data, task.test)]
         rows.append((task.kind, task.reads, task.writes, *sizes, scores.mean()))
         histories[task.kind] = np.linspace(0, 1, history.shape[1] + 1)[1:], history.mean(axis=0)
@@ -240,7 +243,7 @@ def _show_memory(config: Config, keys: Any, page: Page) -> None:
         "overwritten. The simple network begins with a matrix that keeps lengths, so that it may learn it, "
         "or may not, by luck of the draw. An LSTM has gates to keep things by, but one whose forget gates "
         "begin at sigmoid(1) = 0.73 keeps nothing over so many steps until it has found out how. With a bias "
-        "of 4 they begin at 0.98, and it learns from every seed.",
+        "of 4 they begin at 0.98, and the symbol is still there when the question comes.",
         "memory.png",
     )
 

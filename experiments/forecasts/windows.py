@@ -1,7 +1,8 @@
 """A series as windows of its past and the change that follows, with nothing taken from the future.
 
 A forecaster reads the last steps and foretells the change from the last value to the next, so that a net that
-has learned nothing says what persistence says. Means and standard deviations are those of the training part.
+has learned nothing says what persistence says. Means and standard deviations are those of the training part,
+its held-out third included; of the test part nothing is used.
 """
 
 import math
@@ -99,7 +100,7 @@ def make_windows(series: Series, recipe: Recipe) -> Windows:
     read[0] = math.nan
     columns = [read, *_seasons(recipe, change)]
     first = int(np.flatnonzero(np.isnan(columns).any(axis=0)).max()) + recipe.window
-    if first + 2 > test:
+    if first + 2 > math.ceil(test * (1 - HELD_OUT)):
         raise ValueError(
             f"{series.name}: {test} training values are too few for windows of {recipe.window} that begin "
             f"at {first - recipe.window + 1}; take a shorter window"
