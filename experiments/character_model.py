@@ -4,7 +4,8 @@ It reads a million characters, one after the other, and learns to foretell the n
 a word, a line or a person of a play is; it finds out, because all of that helps to foretell. To write, it
 draws a character with the probabilities that it foretells, reads it, and goes on. A recurrent network
 remembers what it has read in its state, which is carried from piece to piece of the text, and now and then
-emptied so that it learns how to begin (back-propagation reaches back to the beginning of the piece); the transformer looks back instead.
+emptied, so that it learns how to begin (back-propagation reaches back to the beginning of the piece); the
+transformer looks back instead.
 
 Run:     python -m experiments character_model
          python -m experiments character_model --model gru
@@ -245,8 +246,8 @@ def _show(config: Config, records: list[dict[str, float]], samples: dict[float, 
         "How it learns",
         "The validation loss is that of the last tenth of the text, every character of it, by weights "
         "averaged over the last steps. Sizes and rates were tried on this part too, so that a text which "
-        "nobody has looked at may cost a little more. The training loss is a mean over the epoch, during which the model "
-        "gets better, and dropout handicaps it; so it may lie above.",
+        "nobody has looked at may cost a little more. The training loss is a mean over the epoch, during "
+        "which the model gets better, and dropout handicaps it; so it may lie above.",
         "learning.png",
     )
     shown = sorted({0, 1, 2, len(epochs) // 2, len(epochs)} & set(samples))
@@ -254,7 +255,7 @@ def _show(config: Config, records: list[dict[str, float]], samples: dict[float, 
     page.show(
         "What it writes as it learns",
         f"Each text is drawn with one and the same seed, at temperature {config.temperature:g}. A model "
-        "learns which characters are common first, then short words and lines, then who speaks, and names.\n\n"
+        "learns which characters are common, then short words and lines, then who speaks, and names.\n\n"
         + "\n\n".join(parts),
     )
     page.show("What it writes in the end", quoted(samples[config.epochs]))
