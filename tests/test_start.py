@@ -1,8 +1,13 @@
 """The compiled beginning of a run: TrainState.create's numbers, and inits that cannot be compiled."""
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxnn as nn
@@ -54,3 +59,53 @@ def test_a_mistake_in_an_init_is_told_as_it_is() -> None:
     task = train.supervised(nn.stateless("broken", init, lambda params, x: x), losses.squared_error)
     with pytest.raises(ValueError, match="no kernel for this input"):
         train.fit(task, optim.sgd(0.1), (X, X), epochs=1, batch_size=1, key=jax.random.key(0), progress=False)
+
+
+@dataclasses.dataclass
+class Unhashable:
+    """A function that is no key of a cache."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("part", ["objective", "rule"])
+def test_a_part_without_a_hash_trains_as_one_with(part) -> None:
+    task, rule = train.supervised(nn.dense(1), losses.squared_error), optim.adam(0.1)
+    data = jnp.arange(6.0)[:, None], jnp.ones((6, 1))
+    if part == "objective":
+        bare, given, validation = (
+            (dataclasses.replace(task, evaluate=Unhashable(task.evaluate)), rule),
+            data,
+            data,
+        )
+    else:
+        unhashable = optax.GradientTransformation(Unhashable(rule.init), Unhashable(rule.update))
+        bare, given, validation = (task, unhashable), [data], None
+
+    def run(task, rule):
+        return train.fit(
+            task,
+            rule,
+            given,
+            epochs=2,
+            batch_size=4,
+            validation=validation,
+            key=jax.random.key(0),
+            progress=False,
+        )
+
+    ours, plain = run(*bare), run(task, rule)
+    np.testing.assert_array_equal(ours.params["kernel"], plain.params["kernel"])
+    assert train.evaluate(bare[0], ours.params, {}, [data]) == train.evaluate(task, ours.params, {}, [data])
+    if validation is not None:
+        assert ours.history.last["val_loss"] == plain.history.last["val_loss"]
+
+
+def test_a_model_without_a_hash_predicts() -> None:
+    model, x = nn.dense(2), jnp.ones((3, 4))
+    params, state = model.init(jax.random.key(0), x)
+    bare = dataclasses.replace(model, apply=Unhashable(model.apply))
+    np.testing.assert_array_equal(train.predict(bare, params, state, x), model.apply(params, state, x)[0])

@@ -12,6 +12,7 @@ from jaxnn.metrics import merge
 from jaxnn.train._data import placed
 from jaxnn.train._epoch import examples
 from jaxnn.train._objective import Objective, checked_terms, reduce_terms
+from jaxnn.train._reuse import is_hashable
 from jaxnn.train._step import Record, computed
 
 
@@ -47,15 +48,24 @@ def evaluate(objective: Objective, params: Any, state: Any, data: Any, batch_siz
 
 
 def make_evaluate(objective: Objective, batch_size: int) -> Any:
-    """Return ``(params, state, data) -> record``; what it compiles is kept for all calls."""
+    """Return ``(params, state, data) -> record``; what it compiles is kept for all calls.
+
+    Where ``objective`` has no hash, it is kept for all calls of what is returned.
+    """
+    if is_hashable(objective):
+        one = functools.partial(_batch, objective)
+        whole = functools.partial(_whole, objective, batch_size)
+    else:
+        one = jax.jit(functools.partial(sums, objective))
+        whole = jax.jit(functools.partial(_sums_of_all, objective, batch_size))
 
     def run(params: Any, state: Any, data: Any) -> Record:
         if not is_batches(data):
             data = placed(data)
             if examples("evaluate", data) == 0:
                 raise ValueError("evaluate: there are no examples; pass at least one")
-            return computed(_whole(objective, batch_size, params, state, data))
-        records = [_batch(objective, params, state, placed(batch)) for batch in data]
+            return computed(whole(params, state, data))
+        records = [one(params, state, placed(batch)) for batch in data]
         if not records:
             raise ValueError("evaluate: there are no batches; an iterator can be read only once")
         return computed(functools.reduce(merge, records))
@@ -69,11 +79,7 @@ def sums(objective: Objective, params: Any, state: Any, batch: Any) -> Record:
     return {"loss": reduce_terms(terms), **terms.aux}
 
 
-_batch = jax.jit(sums, static_argnums=0)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _whole(objective: Objective, batch_size: int, params: Any, state: Any, data: Any) -> Record:
+def _sums_of_all(objective: Objective, batch_size: int, params: Any, state: Any, data: Any) -> Record:
     n = jax.tree.leaves(data)[0].shape[0]
     size = min(batch_size, n)
     full, rest = divmod(n, size)
@@ -85,6 +91,10 @@ def _whole(objective: Objective, batch_size: int, params: Any, state: Any, data:
     record = part(0, size)
     record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i * size, size)), record)
     return merge(record, part(full * size, rest)) if rest else record
+
+
+_batch = jax.jit(sums, static_argnums=0)
+_whole = jax.jit(_sums_of_all, static_argnums=(0, 1))
 
 
 def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int = 1024) -> Any:
@@ -116,16 +126,23 @@ def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int 
     if n == 0:
         raise ValueError("predict: there are no examples; pass at least one")
 
+    if is_hashable(model):
+        run = functools.partial(_compiled_outputs, model)
+    else:
+        run = jax.jit(functools.partial(_outputs, model))
+
     def part(start: int) -> Any:
-        return _outputs(model, params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
+        return run(params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
 
     parts = [part(start) for start in range(0, n, size)]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _outputs(model: Layer, params: Any, state: Any, x: Any) -> Any:
     return model.apply(params, state, x)[0]
+
+
+_compiled_outputs = jax.jit(_outputs, static_argnums=0)
 
 
 def is_batches(data: Any) -> bool:

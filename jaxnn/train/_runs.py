@@ -17,6 +17,7 @@ from jaxnn.train._interrupt import Interrupt
 from jaxnn.train._objective import Objective
 from jaxnn.train._prefetch import prefetched
 from jaxnn.train._progress import Progress
+from jaxnn.train._reuse import reused
 from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
 
@@ -54,7 +55,7 @@ def compiled_epochs(
     """Yield epochs over device-resident arrays, each a few calls of one executable."""
     n = examples("fit", data)
     steps = steps_per_epoch(n, batch_size)
-    advance = _compiled_epoch(objective, optimizer, batch_size, ema)
+    advance = reused(_compiled_epoch, objective, optimizer, batch_size, ema)
     step = pure_step(objective, optimizer, ema)
     pace = _Pace(steps)
     spec: list[Record] = []
@@ -110,7 +111,7 @@ def epochs_of_batches(
 ) -> Iterable[Run]:
     """Yield epochs over an iterable of batches, a call a batch; each shape of batch compiles once."""
     step = pure_step(objective, optimizer, ema)
-    advance = _compiled_step(objective, optimizer, ema)
+    advance = reused(_compiled_step, objective, optimizer, ema)
 
     def runner(batches: Iterable[Any]) -> Run:
         def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:

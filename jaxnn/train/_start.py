@@ -8,6 +8,7 @@ import jax
 import optax
 
 from jaxnn.train._objective import Objective
+from jaxnn.train._reuse import reused
 from jaxnn.train._state import TrainState
 
 
@@ -17,10 +18,11 @@ def created(
     """Return ``TrainState.create`` of the arguments, compiled as a whole.
 
     The numbers agree but for the last digit. Called by itself ``create`` compiles some forty small programs,
-    which takes longer than the loop of a small network. An init that looks at numbers, which a compiled one cannot, runs as it is.
+    which takes longer than the loop of a small network. An init that looks at numbers, which a compiled one
+    cannot, runs as it is.
     """
     try:
-        return _compiled(objective, optimizer, ema)(key, batch)
+        return reused(_compiled, objective, optimizer, ema)(key, batch)
     except jax.errors.JAXTypeError:
         return TrainState.create(objective, optimizer, key, batch, ema=ema)
 
