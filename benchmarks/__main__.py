@@ -16,8 +16,8 @@ from benchmarks._report import RESULTS, save, summarise, table
 from benchmarks._row import Row
 
 ROWS = (
-    *("mlp_epoch", "mlp_process", "cnn_step", "recurrent", "recurrent_large", "transformer", "iris"),
-    *("skip_gram", "import_time", "init_depth", "epoch_formulations"),
+    *("mlp_epoch", "mlp_process", "cnn_step", "recurrent", "recurrent_large", "gru", "transformer"),
+    *("iris", "skip_gram", "import_time", "init_depth", "epoch_formulations"),
 )
 
 

@@ -90,7 +90,7 @@ def _lap(process: Process, into: dict[str, Any], ours: list[Process]) -> None:
     foreign, answer = best
     into["laps"].append(answer["seconds"])
     into.setdefault("foreign", []).append(round(foreign, 3))
-    into["result"], into["threads"] = answer["result"], answer["threads"]
+    into |= {k: answer[k] for k in ("result", "threads", "peak_mib", "programs") if k in answer}
 
 
 def whole_processes(

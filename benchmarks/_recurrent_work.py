@@ -1,4 +1,4 @@
-"""Training steps of stacked LSTMs: the work, in jaxnn and in its peers.
+"""Training steps of stacked LSTMs or GRUs: the work, in jaxnn and in its peers.
 
 Each contender computes the mean squared error of a linear head on the last output, its gradient and a step of
 descent; the input has as many features as the layers, and no bit of it changes from step to step.
@@ -15,7 +15,7 @@ from benchmarks._row import Contender, Laps
 
 @dataclass(frozen=True)
 class Work:
-    """Sizes of the work; ``steps`` are taken in a lap."""
+    """Sizes of the work; ``steps`` are taken in a lap, and ``cell`` is ``"lstm"`` or ``"gru"``."""
 
     batch: int = 50
     time: int = 50
@@ -23,6 +23,7 @@ class Work:
     layers: int = 2
     steps: int = 20
     learning_rate: float = 1e-3
+    cell: str = "lstm"
 
 
 def sequences(work: Work) -> tuple[np.ndarray, np.ndarray]:
@@ -40,15 +41,16 @@ def _train(work: Work, laps: Laps, carry: Any, step: Callable[..., Any]) -> None
 
 
 def jaxnn(work: Work, laps: Laps) -> None:
-    """A chain of ``nn.lstm`` under ``train.make_epoch``, a lap one call of the compiled loop."""
+    """A chain of ``nn.lstm`` or ``nn.gru`` under ``train.make_epoch``, a lap one call of the compiled loop."""
     import jax
     import jax.numpy as jnp
 
     import jaxnn as nn
     from jaxnn import losses, optim, train
 
-    last = nn.lstm(work.features, return_sequences=False)
-    model = nn.chain(*[nn.lstm(work.features)] * (work.layers - 1), last, nn.dense(1))
+    layer = nn.lstm if work.cell == "lstm" else nn.gru
+    last = layer(work.features, return_sequences=False)
+    model = nn.chain(*[layer(work.features)] * (work.layers - 1), last, nn.dense(1))
     data = tuple(map(jnp.asarray, sequences(work)))
     task, rule = train.supervised(model, losses.squared_error), optim.sgd(work.learning_rate)
     state = train.TrainState.create(task, rule, jax.random.key(0), data)
@@ -60,16 +62,17 @@ def jaxnn(work: Work, laps: Laps) -> None:
 
 
 def flax_nnx(work: Work, laps: Laps) -> None:
-    """Flax nnx: ``RNN`` over ``OptimizedLSTMCell``, with ``nnx.jit`` and ``cached_partial``."""
+    """Flax nnx: ``RNN`` over ``OptimizedLSTMCell`` or ``GRUCell``, with ``nnx.jit`` and ``cached_partial``."""
     import jax.numpy as jnp
     import optax
     from flax import nnx
 
+    cell = nnx.OptimizedLSTMCell if work.cell == "lstm" else nnx.GRUCell
+
     class Model(nnx.Module):
         def __init__(self, rngs: Any) -> None:
             self.layers = nnx.List(
-                nnx.RNN(nnx.OptimizedLSTMCell(work.features, work.features, rngs=rngs))
-                for _ in range(work.layers)
+                nnx.RNN(cell(work.features, work.features, rngs=rngs)) for _ in range(work.layers)
             )
             self.head = nnx.Linear(work.features, 1, rngs=rngs)
 
@@ -93,10 +96,13 @@ def flax_nnx(work: Work, laps: Laps) -> None:
 
 
 def equinox(work: Work, laps: Laps) -> None:
-    """Equinox: ``LSTMCell`` under ``lax.scan``, mapped over the batch."""
+    """Equinox: ``LSTMCell`` or ``GRUCell`` under ``lax.scan``, mapped over the batch."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
+
+    lstm = work.cell == "lstm"
+    make = eqx.nn.LSTMCell if lstm else eqx.nn.GRUCell
 
     class Model(eqx.Module):
         cells: list[Any]
@@ -108,13 +114,13 @@ def equinox(work: Work, laps: Laps) -> None:
 
                 def step(carry: Any, x: Any, cell: Any = cell) -> Any:
                     carry = cell(x, carry)
-                    return carry, carry[0]
+                    return carry, carry[0] if lstm else carry
 
-                _, x = jax.lax.scan(step, (zeros, zeros), x)
+                _, x = jax.lax.scan(step, (zeros, zeros) if lstm else zeros, x)
             return self.head(x[-1])
 
     *keys, last = jax.random.split(jax.random.key(0), work.layers + 1)
-    cells = [eqx.nn.LSTMCell(work.features, work.features, key=key) for key in keys]
+    cells = [make(work.features, work.features, key=key) for key in keys]
     model = Model(cells, eqx.nn.Linear(work.features, 1, key=last))
     x, y = map(jnp.asarray, sequences(work))
 
@@ -127,7 +133,7 @@ def equinox(work: Work, laps: Laps) -> None:
 
 
 def haiku(work: Work, laps: Laps) -> None:
-    """Haiku: ``hk.dynamic_unroll`` of ``hk.LSTM``, time first."""
+    """Haiku: ``hk.dynamic_unroll`` of ``hk.LSTM`` or ``hk.GRU``, time first."""
     import haiku as hk
     import jax
     import jax.numpy as jnp
@@ -135,7 +141,7 @@ def haiku(work: Work, laps: Laps) -> None:
     def forward(x: Any) -> Any:
         x = jnp.swapaxes(x, 0, 1)
         for _ in range(work.layers):
-            cell = hk.LSTM(work.features)
+            cell = (hk.LSTM if work.cell == "lstm" else hk.GRU)(work.features)
             x, _ = hk.dynamic_unroll(cell, x, cell.initial_state(work.batch))
         return hk.Linear(1)(x[-1])
 
@@ -151,12 +157,13 @@ def haiku(work: Work, laps: Laps) -> None:
 
 
 def torch(work: Work, laps: Laps) -> None:
-    """PyTorch: ``nn.LSTM`` with ``batch_first``."""
+    """PyTorch: ``nn.LSTM`` or ``nn.GRU`` with ``batch_first``."""
     import torch
     from torch import nn
 
     torch.manual_seed(0)
-    layers = nn.LSTM(work.features, work.features, work.layers, batch_first=True)
+    kind = nn.LSTM if work.cell == "lstm" else nn.GRU
+    layers = kind(work.features, work.features, work.layers, batch_first=True)
     head = nn.Linear(work.features, 1)
     optimizer = torch.optim.SGD([*layers.parameters(), *head.parameters()], lr=work.learning_rate)
     x, y = map(torch.from_numpy, sequences(work))

@@ -10,6 +10,8 @@ from typing import Any
 
 from benchmarks._row import Row
 
+# What running processes tell of themselves, and the heads of their columns.
+USED = {"first": "first lap, s", "programs": "programs compiled", "peak_mib": "peak memory, MiB"}
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 
@@ -86,6 +88,8 @@ def table(summary: dict[str, Any]) -> str:
     head += ["times the floor"] if floor else []
     compared = any(label.startswith("jaxnn") for label in measured)
     head += ["jaxnn is faster by"] if compared else []
+    used = {name: text for name, text in USED.items() if any(name in one for one in measured.values())}
+    head += used.values()
     lines = [f"### {summary['title']}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for label, one in measured.items():
         cells = [label, f"{one['median']:.3g}", f"{one['low']:.3g} to {one['high']:.3g}"]
@@ -95,6 +99,7 @@ def table(summary: dict[str, Any]) -> str:
         peer = label != floor and not label.startswith("jaxnn")
         if compared:
             cells.append(f"{one['median'] / ours['median']:.2f}" if peer and ours else "")
+        cells += [f"{one[name]:.3g}" if name == "first" else str(one.get(name, "")) for name in used]
         lines.append(f"| {' | '.join(cells)} |")
     skipped = [
         f"{label} ({one['absent']})" for label, one in summary["contenders"].items() if "absent" in one

@@ -7,6 +7,7 @@ Its first lap, which also imports and compiles, begins at once.
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -19,15 +20,36 @@ class Stopwatch:
     def __init__(self, answers: TextIO) -> None:
         self._answers = answers
         self._began = time.perf_counter()
+        self._compiled: list[float] = []
+        self._counts = False
 
     def __call__(self, result: float) -> None:
         """Report the lap that ends now, then wait."""
         result = float(result)  # waits for the device
         seconds = time.perf_counter() - self._began
-        self.send(seconds=seconds, result=result, threads=_threads())
+        self.send(seconds=seconds, result=result, threads=_threads(), **self.used())
         if not sys.stdin.readline():
             raise SystemExit(0)
         self._began = time.perf_counter()
+
+    def used(self) -> dict[str, Any]:
+        """Return the most memory that the process has had so far, and what it has compiled."""
+        # Kilobytes on Linux, bytes on macOS.
+        unit = 1 if sys.platform == "darwin" else 1024
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+        compiled = {"programs": len(self._compiled)} if self._counts else {}
+        return {"peak_mib": round(memory), **compiled}
+
+    def count_programs(self) -> None:
+        """Count the programs that JAX compiles from now on."""
+        import jax
+
+        def listen(event: str, seconds: float, **_: Any) -> None:
+            if event == "/jax/core/compile/backend_compile_duration":
+                self._compiled.append(seconds)
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        self._counts = True
 
     def send(self, **answer: Any) -> None:
         """Write one line."""
@@ -54,6 +76,8 @@ def main(row_name: str, contender_name: str, size: str) -> None:
         watch.send(absent=f"{error.name} is not installed")
         return
     watch.send(versions=found)
+    if row.laps == "steady" and "jax" in contender.packages:
+        watch.count_programs()
     contender.drive(row.sizes[size], watch)
 
 

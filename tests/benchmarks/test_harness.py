@@ -32,8 +32,12 @@ def test_a_row_is_measured_in_processes_and_saved(tmp_path, capsys):
         assert one["low"] <= one["median"] <= one["high"]
         assert 0 < one["result"] < 5
         assert one["versions"]
+        assert one["peak_mib"] > 10
+    assert saved["contenders"]["jaxnn"]["programs"] > 1
+    assert "programs" not in saved["contenders"]["NumPy, gradient by hand"]
     printed = capsys.readouterr().out
     assert "| NumPy, gradient by hand |" in printed
+    assert "| first lap, s | programs compiled | peak memory, MiB |" in printed
     assert str(tmp_path) in printed
 
 
