@@ -10,7 +10,7 @@ import pytest
 
 from jaxnn import ops
 
-BATCH, TIME, INPUTS, FEATURES = 3, 5, 2, 4
+BATCH, TIME, INPUTS, FEATURES = 3, 5, 3, 4
 MASK = np.array([[1, 1, 1, 1, 1], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]], bool)
 CORES: dict[str, tuple[Callable[..., Any], int]] = {
     "lstm": (lambda p, **options: ops.lstm(p["x"], *p["w"], p["b"], (p["h"], p["c"]), **options), 4),
