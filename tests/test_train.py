@@ -141,18 +141,20 @@ def test_a_run_traces_its_training_loop_once() -> None:
     assert traced == [(8, 4), (8, 4), (2, 4)]
 
 
-def test_a_run_compiles_its_training_loop_once() -> None:
+def test_an_epoch_cut_in_pieces_is_compiled_once(caplog) -> None:
     from jaxnn.train._epoch import compile_epoch
-
-    compiled = compile_epoch(TASK, RULE, 8, None, True)
-    state = train.TrainState.create(TASK, RULE, KEY, (X, Y))
-    order, record = train.epoch_order(state, N), None
     from jaxnn.train._step import empty_record, pure_step, record_spec
 
-    record = empty_record(record_spec(pure_step(TASK, RULE, None), state, (X[:8], Y[:8])))
-    for start, stop in [(0, 1), (1, 3), (3, 7), (0, 7)]:
-        state, record = compiled(state, (X, Y), order, np.int32(start), np.int32(stop), record)
-    assert compiled._cache_size() == 1
+    compiled = compile_epoch(TASK, RULE, 7, None, True)
+    state = train.TrainState.create(TASK, RULE, KEY, (X, Y))
+    order = train.epoch_order(state, N)
+    record = empty_record(record_spec(pure_step(TASK, RULE, None), state, (X[:7], Y[:7])))
+    caplog.clear()
+    with jax.log_compiles():
+        for start, stop in [(0, 1), (1, 3), (3, 8), (0, 8)]:
+            state, record = compiled(state, (X, Y), order, np.int32(start), np.int32(stop), record)
+    said = [entry.getMessage() for entry in caplog.records]
+    assert len([line for line in said if "Finished XLA compilation of jit(run)" in line]) == 1
 
 
 def test_weights_are_exact_over_masks_and_unequal_batches() -> None:

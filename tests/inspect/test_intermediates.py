@@ -102,15 +102,19 @@ def test_a_call_inside_the_authors_own_vmap_is_not_seen(seen):
 def test_it_is_a_pure_function(seen):
     model, params, state, found = seen
 
+    traced = []
+
     @jax.jit
     def run(params, state, x):
+        traced.append(x.shape)
         return inspect.intermediates(model, params, state, x, key=KEY, train=True)
 
     jitted = run(params, state, X)
     assert set(jitted) == set(found)
     for path, value in found.items():
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5), jitted[path], value)
-    assert run._cache_size() == 1
+    run(params, state, X + 1)
+    assert traced == [X.shape]
 
 
 def test_gradients_and_vmap_reach_inside():
