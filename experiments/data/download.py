@@ -21,6 +21,10 @@ from jaxnn.interop._atomic_write import atomic_write
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 20.0
+# What this machine may say to a file that is to be stored, and no other machine to a download.
+_CANNOT_STORE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST,
+)  # fmt: skip
 
 
 class DataNotFoundError(OSError):
@@ -115,14 +119,14 @@ def _download(file: RemoteFile, target: Path) -> bytes:
             with atomic_write(target) as temporary:
                 _save(address, temporary, limit=2 * file.size + CHUNK)
                 return read_verified(temporary, file)
-        except PermissionError as error:
-            # Its own text may be a whole message of atomic_write.
-            reason = os.strerror(error.errno or errno.EACCES)
-            raise PermissionError(
-                f"{target.parent}: not writable ({reason}); set JAXNN_CACHE to a folder that is, or put the "
-                f"file at $JAXNN_DATA/{file.name}"
-            ) from error
-        except (urllib.error.URLError, HTTPException, OSError) as error:
+        except (HTTPException, OSError) as error:
+            if (number := getattr(error, "errno", None)) in _CANNOT_STORE:
+                # Its own text may be a whole message of atomic_write.
+                raise OSError(
+                    number,
+                    f"{target.parent}: cannot store a file there ({os.strerror(number)}); set JAXNN_CACHE to "
+                    f"another folder, or put the file at $JAXNN_DATA/{file.name}",
+                ) from error
             failures.append(f"{address}: {getattr(error, 'reason', None) or error}")
         except ValueError as error:
             # The temporary name means nothing to the reader; the address does.

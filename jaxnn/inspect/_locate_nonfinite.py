@@ -1,7 +1,7 @@
 """Where a NaN or an infinity is born: the step, the pass and the layer."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,15 +112,20 @@ def locate_nonfinite(
         found = _first_leaf(getattr(train_state, name))
         if found is not None:
             return NonFinite(number, "start", f"{name}.{found}")
+    step = _jitted(_step, objective, optimizer)
     for batch in batches:
-        new, finite = _step(objective, optimizer, train_state, batch)
+        new, finite = step(train_state, batch)
         if not finite:
             return _taken_apart(objective, train_state, new, batch)
         train_state = new
     return None
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+def _jitted(function: Callable[..., Any], *fixed: Any) -> Callable[..., Any]:
+    """Compile ``function`` with its first arguments fixed, which needn't have a hash."""
+    return jax.jit(functools.partial(function, *fixed))
+
+
 def _step(objective: Any, optimizer: Any, train_state: TrainState, batch: Any) -> tuple[TrainState, Any]:
     def report(params: Any, grads: Any, updates: Any, record: Any) -> Any:
         inner = {} if objective.report is None else objective.report(params, grads, updates, record)
@@ -137,12 +142,12 @@ def _taken_apart(objective: Objective, before: TrainState, after: TrainState, ba
     found = _first_leaf(batch)
     if found is not None:
         return NonFinite(number, "input", f"batch.{found}")
-    forward, loss = jax.device_get(_forward(objective, before, batch))
+    forward, loss = jax.device_get(_jitted(_forward, objective)(before, batch))
     place = _born(named_calls(forward), backward=False)
     if place is not None or not loss:
         path, copy = place or (_outside(named_calls(forward), "out"), ())
         return NonFinite(number, "forward", path, copy)
-    backward, grads = jax.device_get(_backward(objective, before, batch))
+    backward, grads = jax.device_get(_jitted(_backward, objective)(before, batch))
     place = _born(named_calls(backward), backward=True)
     if place is not None or not grads:
         path, copy = place or (_outside(named_calls(backward), "in"), ())
@@ -154,14 +159,12 @@ def _taken_apart(objective: Objective, before: TrainState, after: TrainState, ba
     return NonFinite(number, "update", "params")
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _forward(objective: Any, train_state: TrainState, batch: Any) -> Any:
     """Of every call, whether its input and its output are finite; and the loss."""
     value, records = _probed(objective, train_state.params, {}, train_state, batch, _flags)
     return records, jnp.isfinite(value)
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _backward(objective: Any, train_state: TrainState, batch: Any) -> Any:
     """Of every call, whether the gradients of its output, and of its input and parameters, are finite."""
     params = train_state.params

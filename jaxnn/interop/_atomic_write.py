@@ -32,11 +32,12 @@ def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path
         ('whole', 1)
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    # Without the name of the file, which may be as long as the file system allows.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
-        raise type(error)(error.errno, f"{owner}: cannot write {path}: {_cause(path, error)}") from error
+        raise _told(owner, path, error) from error
     mode = temporary.stat().st_mode
     try:
         yield temporary
@@ -44,9 +45,16 @@ def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path
         temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _told(owner, path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _told(owner: str, path: Path, error: OSError) -> OSError:
+    return type(error)(error.errno, f"{owner}: cannot write {path}: {_cause(path, error)}")
 
 
 def _cause(path: Path, error: OSError) -> str:

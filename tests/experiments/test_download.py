@@ -181,15 +181,18 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch, remote) -> 
         fetch(remote("good"))
 
 
-def test_a_folder_that_is_closed_to_writing_is_told_once(cache: Path, monkeypatch, remote) -> None:
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_folder_that_cannot_store_is_told_once(cache: Path, monkeypatch, remote, number: int) -> None:
     def refuse(path: Path, **_: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(Path, "touch", refuse)  # whoever runs the tests may be allowed to write anywhere
-    with pytest.raises(PermissionError) as caught:
+    with pytest.raises(OSError, match="set JAXNN_CACHE to another folder") as caught:
         fetch(remote("good"))
-    told = f"{(cache / NAME).parent}: not writable ({os.strerror(errno.EACCES)}); set JAXNN_CACHE to a folder"
-    assert str(caught.value).startswith(told)
+    assert caught.value.errno == number
+    told = f"{(cache / NAME).parent}: cannot store a file there ({os.strerror(number)}); set JAXNN_CACHE"
+    assert str(caught.value).startswith(f"[Errno {number}] {told}")
+    assert str(caught.value).count(os.strerror(number)) == 1
 
 
 def test_the_cache_folder_defaults_to_the_home(monkeypatch) -> None:

@@ -1,5 +1,9 @@
 """A NaN planted anywhere is found where it was planted."""
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -99,6 +103,21 @@ def test_the_step_is_counted():
     found = run(model, [good, good, bad, good], change=lambda p: jax.tree.map(jnp.ones_like, p))
     assert (found.step, found.during, found.path) == (2, "forward", "log1p_0")
     assert str(found) == "step 2, forward: first not finite is the output of log1p_0"
+
+
+def test_an_objective_without_a_hash():
+    @dataclasses.dataclass
+    class Evaluate:
+        inner: Callable[..., Any]
+
+        def __call__(self, *args, **kwargs):
+            return self.inner(*args, **kwargs)
+
+    task = train.supervised(nn.chain(jnp.log, nn.dense(1)), losses.squared_error)
+    bare = dataclasses.replace(task, evaluate=Evaluate(task.evaluate))
+    batch = jnp.zeros((2, 3)), jnp.ones((2, 1))
+    found = inspect.locate_nonfinite(bare, RULE, train.TrainState.create(bare, RULE, KEY, batch), [batch])
+    assert found == inspect.NonFinite(0, "forward", "log_0")
 
 
 def test_a_gradient_that_is_born_at_a_kink():

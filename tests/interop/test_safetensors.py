@@ -162,6 +162,19 @@ def test_a_missing_folder_is_named_and_not_the_temporary_file(tmp_path: Path) ->
     assert ".part" not in str(caught.value)
 
 
+def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 255)
+    save_safetensors(path, TREE)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_folder_in_place_of_the_file_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(IsADirectoryError, match="cannot write .*there: Is a directory$"):
+        save_safetensors(tmp_path / "there", TREE)
+    assert [file.name for file in tmp_path.iterdir()] == ["there"]
+
+
 @pytest.mark.parametrize("below", ["x", "folder/x"])
 def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("")
