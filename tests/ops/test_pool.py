@@ -49,6 +49,14 @@ def test_slices_equal_lax(name, pool):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12), *results)
 
 
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_a_forward_pass_alone_has_the_bits_of_the_one_before_a_gradient(padding):
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 7, 9, 2)), jnp.float32)
+    x = x.at[0, 2, 3, 1].set(jnp.nan).at[1, 0, 0, 0].set(-jnp.inf)
+    call = partial(ops.max_pool, window=(3, 2), padding=padding, formulation="slices")
+    np.testing.assert_array_equal(jax.jit(call)(x), jax.jit(lambda x: jax.vjp(call, x)[0])(x))
+
+
 @POOLS
 def test_transformations_commute(pool):
     """vmap, scan, checkpoint, forward mode and a second derivative all equal lax's."""
