@@ -144,5 +144,12 @@ def flattens_products() -> bool:
 
 def is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
     """Whether a matrix product is cheaper written out: few numbers, and no sum that half precision spoils."""
-    few = 0 < kernel.size <= _FEW_WEIGHTS and x.size > 0
-    return few and _on_cpu() and x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.float64)
+    # Shapes are left to the product to check, which unlike a sum of columns broadcasts nothing.
+    few = 0 < kernel.size <= _FEW_WEIGHTS and x.shape[-1] == kernel.shape[0]
+    whole = x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.float64)
+    return few and _on_cpu() and whole and not (_is_split(x, -1) or _is_split(kernel, 0))
+
+
+def _is_split(x: jax.Array, axis: int) -> bool:
+    """Whether an axis is sharded over a mesh of explicit axes, where columns cannot be taken one by one."""
+    return jax.typeof(x).sharding.spec[axis] is not None

@@ -4,6 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
+from jax.sharding import AbstractMesh, AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jaxnn.ops._product import product
 
@@ -60,3 +63,34 @@ def test_a_call_outside_of_jit_is_one_program(caplog) -> None:
     compiled = [record for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     assert len(compiled) == 1
     assert [eqn.primitive.name for eqn in jax.make_jaxpr(product)(x, kernel).eqns] == ["custom_jvp_call"]
+
+
+def test_shapes_that_do_not_fit_raise_for_a_few_numbers_too() -> None:
+    for of_x, of_kernel in [((2, 4), (3, 2)), ((2, 1), (4, 1))]:
+        with pytest.raises(TypeError, match="contracting dimensions"):
+            product(jnp.ones(of_x), jnp.ones(of_kernel))
+
+
+def test_no_rows_have_a_product_and_gradients() -> None:
+    x, kernel = jnp.ones((2, 0, 4)), jnp.ones((4, 3))
+    assert product(x, kernel).shape == (2, 0, 3)
+    dx, dkernel = jax.grad(lambda x, k: product(x, k).sum(), (0, 1))(x, kernel)
+    assert dx.shape == x.shape
+    assert not dkernel.any()
+
+
+def test_it_is_exported_for_any_number_of_rows_but_one() -> None:
+    """Whether ``b - 1`` rows are any is not known."""
+    rows = jax.ShapeDtypeStruct(export.symbolic_shape("b, 4"), jnp.float32)
+    kernel = jnp.arange(12.0).reshape(4, 3)
+    exported = export.export(jax.jit(lambda x: product(x[1:], kernel)))(rows)
+    np.testing.assert_allclose(exported.call(jnp.ones((3, 4))), jnp.ones((2, 4)) @ kernel)
+
+
+@pytest.mark.parametrize(("of_x", "of_kernel"), [(P(None, "m"), P()), (P(), P("m", None))])
+def test_an_axis_that_is_summed_over_may_be_sharded_explicitly(of_x, of_kernel) -> None:
+    mesh = AbstractMesh((4,), ("m",), axis_types=(AxisType.Explicit,))
+    x = jax.ShapeDtypeStruct((3, 8), jnp.float32, sharding=NamedSharding(mesh, of_x))
+    kernel = jax.ShapeDtypeStruct((8, 2), jnp.float32, sharding=NamedSharding(mesh, of_kernel))
+    with jax.sharding.use_abstract_mesh(mesh):
+        assert jax.eval_shape(product, x, kernel).shape == (3, 2)
