@@ -33,7 +33,7 @@ def atomic_write(path: str | Path, owner: str = "atomic_write") -> Iterator[Path
     """
     path = Path(path)
     # Without the name of the file, which may be as long as the file system allows.
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    temporary = path.parent / f".{uuid.uuid4().hex}.part"
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:

@@ -170,9 +170,16 @@ def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
 
 def test_a_folder_in_place_of_the_file_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(IsADirectoryError, match="cannot write .*there: Is a directory$"):
+    with pytest.raises(IsADirectoryError, match=r"cannot write .*there: Is a directory$"):
         save_safetensors(tmp_path / "there", TREE)
     assert [file.name for file in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_path_without_a_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=r"save_safetensors: cannot write \.: "):
+        save_safetensors("", TREE)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("below", ["x", "folder/x"])
