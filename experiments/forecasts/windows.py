@@ -1,8 +1,8 @@
 """A series as windows of its past and the change that follows, with nothing taken from the future.
 
-A forecaster reads the last steps and foretells the change from the last value to the next, so that a net that
-has learned nothing says what persistence says. Means and standard deviations are those of the training part,
-its held-out third included; of the test part nothing is used.
+A forecaster reads the last steps and foretells the change from the last value to the next, so that a net
+that says 0 says what persistence says, and the mean change besides. Means and standard deviations are those
+of the training part, its held-out third included; of the test part nothing is used.
 """
 
 import math
@@ -21,7 +21,6 @@ TO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 BACK: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "plain": lambda g: g, "log": np.exp, "root": lambda g: np.maximum(g, 0) ** 2,
 }  # fmt: skip
-HELD_OUT = 1 / 3  # of the series for the test; of the training part for choosing settings
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,8 @@ class Windows:
         steps: ``[n]``, the places of the targets in the series.
         last: ``[n]``, the last values of the windows, on the recipe's scale.
         mean: of the changes of the training part. spread: their standard deviation.
-        test: the place in the series where the test part begins.
+        held_out: the place in the series where the last third of the training part begins.
+        test: the place where the test part begins.
         scale: see ``Recipe``.
     """
 
@@ -67,6 +67,7 @@ class Windows:
     last: np.ndarray
     mean: float
     spread: float
+    held_out: int
     test: int
     scale: Scale
 
@@ -82,7 +83,7 @@ class Windows:
     @property
     def is_held_out(self) -> np.ndarray:
         """Which targets lie in the last third of the training part, ``[n]``: settings are chosen there."""
-        return ~self.is_test & (self.steps >= math.ceil(self.test * (1 - HELD_OUT)))
+        return ~self.is_test & (self.steps >= self.held_out)
 
 
 def make_windows(series: Series, recipe: Recipe) -> Windows:
@@ -93,6 +94,7 @@ def make_windows(series: Series, recipe: Recipe) -> Windows:
     """
     n = len(series.values)
     test = n - n // 3
+    held_out = test - test // 3
     level = TO[recipe.scale](series.values)
     change = np.diff(level, prepend=math.nan)
     # At place t stands what is known when t is foretold: what was read at t - 1, and the season of t.
@@ -100,7 +102,7 @@ def make_windows(series: Series, recipe: Recipe) -> Windows:
     read[0] = math.nan
     columns = [read, *_seasons(recipe, change)]
     first = int(np.flatnonzero(np.isnan(columns).any(axis=0)).max()) + recipe.window
-    if first + 2 > math.ceil(test * (1 - HELD_OUT)):
+    if first + 2 > held_out:
         raise ValueError(
             f"{series.name}: {test} training values are too few for windows of {recipe.window} that begin "
             f"at {first - recipe.window + 1}; take a shorter window"
@@ -111,8 +113,8 @@ def make_windows(series: Series, recipe: Recipe) -> Windows:
     inputs = np.stack([told[steps - back] for back in reversed(range(recipe.window))], axis=1)
     targets = (change[steps] - mean) / spread
     return Windows(
-        inputs.astype(np.float32), targets.astype(np.float32), steps, level[steps - 1], mean, spread, test,
-        recipe.scale,
+        inputs.astype(np.float32), targets.astype(np.float32), steps, level[steps - 1], mean, spread,
+        held_out, test, recipe.scale,
     )  # fmt: skip
 
 

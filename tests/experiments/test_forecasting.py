@@ -32,7 +32,7 @@ def loaded(name: str) -> Series:
         pytest.skip(str(error))
 
 
-# Recurrent, convolutional and embedding networks: recurrent cells.
+# Recurrent, convolutional and embedding networks: forecasting of shampoo sales.
 
 
 def test_persistence_on_the_last_year_of_shampoo_sales() -> None:
@@ -78,10 +78,15 @@ def test_inputs_hold_nothing_from_their_target_on(recipe: Recipe) -> None:
     changed[before.steps[at]] *= 3
     # The scaling belongs to the training part and may change with it; besides that the windows must not.
     after = make_windows(series(changed), recipe)
-    line = np.polyfit(before.inputs[:at, :, 0].ravel(), after.inputs[:at, :, 0].ravel(), 1)
-    fitted = np.polyval(line, before.inputs[: at + 2, :, 0])
-    np.testing.assert_allclose(after.inputs[: at + 1, :, 0], fitted[: at + 1], atol=1e-4)
-    assert abs(after.inputs[at + 1, -1, 0] - fitted[at + 1, -1]) > 0.1
+    for column in range(before.inputs.shape[2]):
+        old, new = before.inputs[..., column], after.inputs[..., column]
+        fitted = np.polyval(np.polyfit(old[:at].ravel(), new[:at].ravel(), 1), old)
+        np.testing.assert_allclose(new[: at + 1], fitted[: at + 1], atol=1e-4)
+        # It is seen in the step after it, as a season when a year has passed, and in the calendar never.
+        seen = {"": at + 1, "lag": at + recipe.year, "calendar": None}[recipe.season if column else ""]
+        if seen is not None:
+            assert abs(new[seen, -1] - fitted[seen, -1]) > 0.1
+            np.testing.assert_allclose(new[:seen], fitted[:seen], atol=1e-4)
 
 
 @pytest.mark.parametrize("recipe", [GROWING, STEADY])
@@ -120,19 +125,40 @@ def test_networks_learn_nothing_from_windows_without_weight() -> None:
 def test_a_forecast_has_a_band_around_its_mean() -> None:
     made = made_series()
     windows = make_windows(made, STEADY)
-    found = forecasting.forecast(forecasting.Config(seeds=2, units=3), windows, "LSTM", STEADY.epochs)
+    config = forecasting.Config(seeds=2, units=3)
+    found = forecasting.forecast(config, windows, "LSTM", STEADY.epochs)
     assert found.each.shape == (2, len(windows.steps))
     assert found.loss.shape == (2, STEADY.epochs)
     assert (found.low < found.mean).all()
     assert (found.mean < found.high).all()
+    # In the series' unit, as this scale is plain: how they disagree, and how wrong those were that had not
+    # learned the held-out third.
+    held = windows.is_held_out
+    wrong = (found.held_out.mean(axis=0) - made.values[windows.steps])[held]
+    expected = 1.645 * np.sqrt(found.each.var(axis=0, ddof=1) + np.mean(wrong**2))
+    np.testing.assert_allclose(found.high - found.mean, expected, rtol=1e-5)
+    np.testing.assert_allclose(found.mean - found.low, expected, rtol=1e-5)
+    truth = made.values[windows.steps[windows.is_test]]
+    within = np.abs(truth - found.mean[windows.is_test]) <= expected[windows.is_test]
+    share, width = forecasting.band(made, windows, found)
+    assert share == within.mean()
+    assert width == pytest.approx(2 * expected[windows.is_test].mean())
+    # The held-out third is learned by the second ensemble only.
+    assert (windows.held_out, windows.test) == (40, 60)
+    turned = replace(windows, targets=np.where(held, -windows.targets, windows.targets))
+    other = forecasting.forecast(config, turned, "LSTM", STEADY.epochs)
+    np.testing.assert_array_equal(found.held_out, other.held_out)
+    assert (found.each != other.each).any()
     panel = forecasting.panel(replace(made, name="airline"), windows, found)
     np.testing.assert_array_equal(panel.truth, made.values[windows.test :])
     np.testing.assert_array_equal(panel.forecast, found.mean[windows.is_test])
 
 
+@pytest.mark.parametrize(("chosen", "shown"), [("all", "shampoo"), ("airline", "airline")])
+def test_a_quick_run_keeps_the_series_that_was_asked_for(chosen, shown) -> None:
+    assert forecasting.effective(forecasting.Config(series=chosen, quick=True)).series == shown
+
+
 def test_too_short_a_series_is_refused() -> None:
     with pytest.raises(ValueError, match="made: 8 training values are too few for windows of 5"):
         make_windows(series(np.arange(1.0, 13.0)), GROWING)
-
-
-# Characters.
