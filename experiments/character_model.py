@@ -14,6 +14,7 @@ Time:    about 15 CPU minutes with the LSTM
 Course:  Recurrent, convolutional and embedding networks - recurrent networks
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ import optax
 
 import jaxnn as nn
 from experiments.characters import words
-from experiments.characters.reading import Kind, Reader, reader
+from experiments.characters.reading import HEADS, Kind, Reader, reader
 from experiments.characters.streams import streams
 from experiments.data.tiny_shakespeare import Characters, decode, encode, load_tiny_shakespeare
 from experiments.plots.lines import lines
@@ -96,10 +97,15 @@ class Config(ExperimentConfig):
                 check_whole(name, getattr(self, name), least=1)
         check_rate("dropout", self.dropout)
         check_rate("ema", self.ema)
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature: expected a number of at least 0, got {self.temperature}")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature: expected a finite number of at least 0, got {self.temperature}")
         if not self.prompt:
             raise ValueError("prompt: expected at least one character, got ''")
+        if self.model == "transformer" and self.size.features % (2 * HEADS):
+            raise ValueError(
+                f"features: expected a multiple of {2 * HEADS} for the {HEADS} heads of the transformer, got "
+                f"{self.size.features}"
+            )
 
     @property
     def size(self) -> Size:
@@ -136,7 +142,7 @@ def make_train(config: Config) -> Callable[..., tuple[Any, list[dict[str, float]
         model = build(config, len(text.alphabet))
         objective = model.objective(FORGET)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        data = _epoch_data(text.training, rng, config.rows, length)
+        data = epoch_data(text.training, rng, config.rows, length)
         order = jnp.arange(len(data[0]), dtype=jnp.int32)
         steps = config.epochs * len(order) // config.rows
         rule = optax.chain(
@@ -158,15 +164,19 @@ def make_train(config: Config) -> Callable[..., tuple[Any, list[dict[str, float]
             records.append(record | {"characters_per_second": rate})
             tell(records[-1], state.ema)
             # Another beginning cuts the text at other places; the memory of its end is no use there.
-            data = _epoch_data(text.training, rng, config.rows, length)
+            data = epoch_data(text.training, rng, config.rows, length)
             state = state._replace(state=jax.tree.map(jnp.copy, start_memory))
         return state.ema, records
 
     return run
 
 
-def _epoch_data(ids: np.ndarray, rng: np.random.Generator, rows: int, length: int) -> Any:
-    """The pieces of an epoch as examples, all rows of a step after each other; it begins somewhere new."""
+def epoch_data(ids: np.ndarray, rng: np.random.Generator, rows: int, length: int) -> Any:
+    """The pieces of an epoch as examples, all rows of a step after each other; it begins somewhere new.
+
+    Returns:
+        Characters ``[pieces * rows, length]`` and those that follow, ``Masked``.
+    """
     begin = rng.integers(min(length, len(ids) // 2))
     pieces = streams(ids[begin : len(ids) - min(length, len(ids) // 2) + begin], rows, length)
     return jax.tree.map(lambda leaf: leaf.reshape(-1, length), pieces)
@@ -174,7 +184,10 @@ def _epoch_data(ids: np.ndarray, rng: np.random.Generator, rows: int, length: in
 
 def make_writer(config: Config, alphabet: str) -> Callable[[Any], str]:
     """Build ``write(params) -> text``: the same weights write the same text, drawn with the run's seed."""
-    prompt = encode(alphabet, config.prompt)[None]
+    try:
+        prompt = encode(alphabet, config.prompt)[None]
+    except ValueError as error:
+        raise ValueError(f"prompt: {error}") from error
     cell = nn.decoding_cell(build(config, len(alphabet)).model, prompt.shape[1] + config.written)
     key = jax.random.fold_in(jax.random.key(config.seed), 1) if config.temperature else None
 
@@ -251,12 +264,16 @@ def _show(config: Config, records: list[dict[str, float]], samples: dict[float, 
         "learning.png",
     )
     shown = sorted({0, 1, 2, len(epochs) // 2, len(epochs)} & set(samples))
+    how = (
+        f"Each text is drawn with one and the same seed, at temperature {config.temperature:g}."
+        if config.temperature
+        else "At temperature 0 nothing is drawn: the most probable character is taken each time."
+    )
     parts = [f"{_after(number)}:\n\n{quoted(samples[number][:SHOWN])}" for number in shown[:-1]]
     page.show(
         "What it writes as it learns",
-        f"Each text is drawn with one and the same seed, at temperature {config.temperature:g}. A model "
-        "learns which characters are common, then short words and lines, then who speaks, and names.\n\n"
-        + "\n\n".join(parts),
+        f"{how} A model learns which characters are common, then short words and lines, then who speaks, and "
+        "names.\n\n" + "\n\n".join(parts),
     )
     page.show("What it writes in the end", quoted(samples[config.epochs]))
 

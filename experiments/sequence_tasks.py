@@ -207,7 +207,7 @@ def drawn(task: tasks.Task) -> Unrolled:
 def _show_cells(config: Config, page: Page) -> None:
     sizes = cell_sizes(28, 128)
     for name, formula, value, counted in sizes:
-        page.compare(f"parameters of a {name} cell, n = 28, h = 128", counted, value, source=formula)
+        page.compare(f"{name} cell: parameters, n = 28, h = 128", counted, value, source=formula)
     page.compare(
         "scan and unrolled loop: largest difference",
         jax.jit(unrolling_difference)(jax.random.key(config.seed)),

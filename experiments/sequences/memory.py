@@ -39,7 +39,7 @@ def make_train(
     def run(key: Any, hyper: None = None) -> Any:
         del hyper
         start, drawn = jax.random.split(key)
-        state = train.TrainState.create(objective, rule, start, batch(drawn))
+        state = train.TrainState.create(objective, rule, start, jax.eval_shape(batch, drawn))
 
         def one(state: train.TrainState, key: Any) -> tuple[train.TrainState, Any]:
             state, record = step(state, batch(key))

@@ -27,15 +27,6 @@ class Symbols:
         """Ids of symbols."""
         return [2 + self.known.index(symbol) for symbol in sequence]
 
-    def symbols(self, ids: Sequence[int]) -> list[str]:
-        """The symbols of ids up to the end."""
-        found: list[str] = []
-        for i in ids:
-            if i == END:
-                break
-            found.append(self.known[i - 2] if i >= 2 else "")
-        return found
-
 
 def padded(rows: Sequence[Sequence[int]], length: int | None = None) -> nn.Masked:
     """Rows of ids as ``Masked`` ``[rows, length]``, padded on the right to the longest or to ``length``."""

@@ -96,7 +96,7 @@ def aligned(text: str, count: int, test_count: int, length: int, features: int) 
         return ids.reshape(rows, length), ends[: rows * length].reshape(rows, length)
 
     model = nn.chain(
-        nn.embedding(len(alphabet), features // 2), nn.bidirectional(nn.gru(features)), nn.dense(2)
+        nn.embedding(len(alphabet), -(-features // 2)), nn.bidirectional(nn.gru(features)), nn.dense(2)
     )
     data, test = examples(text[:cut], count), examples(text[cut:], test_count)
     shown = slice(0, 8)

@@ -12,6 +12,7 @@ from experiments.characters.reading import reader
 from experiments.characters.streams import streams
 from experiments.data.tiny_shakespeare import Characters, decode, encode
 from experiments.sequences import numbers, tasks
+from experiments.sequences.models import decoder
 from experiments.sequences.symbols import Symbols, padded, written
 from jaxnn import losses, train
 
@@ -34,7 +35,7 @@ def test_a_scan_is_the_unrolled_loop() -> None:
     assert float(jax.jit(sequence_tasks.unrolling_difference)(jax.random.key(2))) < 1e-6
 
 
-# Recurrent, convolutional and embedding networks: forecasting of shampoo sales.
+# Characters.
 
 
 def test_a_text_is_cut_nine_to_one() -> None:
@@ -59,6 +60,19 @@ def test_streams_have_each_target_once_and_follow_each_other(count: int, rows: i
         np.testing.assert_array_equal(read, read[:1].repeat(len(read)) + np.arange(len(read)))
     with pytest.raises(ValueError, match="too few for 9 streams"):
         streams(ids[:5], 9, 2)
+
+
+def test_each_row_of_a_step_goes_on_with_the_row_of_the_step_before() -> None:
+    rows, length = 3, 5
+    ids, rng = np.arange(100, dtype=np.int32), np.random.default_rng(0)
+    begins = set()
+    for _ in range(4):
+        inputs, targets = character_model.epoch_data(ids, rng, rows, length)
+        steps = inputs.reshape(-1, rows, length)
+        np.testing.assert_array_equal(steps[1:-1], steps[:-2] + length)
+        begins.add(int(steps[0, 0, 0]))
+        assert targets.mask.sum() == len(ids) - length - 1
+    assert len(begins) > 1  # pieces are cut elsewhere in every epoch
 
 
 @pytest.mark.parametrize("kind", ["lstm", "transformer"])
@@ -120,6 +134,11 @@ def test_training_and_writing_repeat_from_one_seed() -> None:
     assert set(first[1]) <= set(text.alphabet)
 
 
+def test_a_prompt_outside_of_the_alphabet_is_named() -> None:
+    with pytest.raises(ValueError, match="prompt: the alphabet lacks 'é'"):
+        character_model.make_writer(character_model.Config(features=4, prompt="Né"), "Nab")
+
+
 def test_shares_of_words_and_the_loss_of_knowing_frequencies() -> None:
     assert words.known_share("The King, the xqz!", "the king") == pytest.approx(3 / 4)
     assert words.known_share("12", "the king") == 0
@@ -151,7 +170,6 @@ def test_decoders_read_what_they_wrote() -> None:
     assert previous.tolist() == [[0, 2, 3], [0, 3, 0]]
     assert targets.value.tolist() == [[2, 3, 1], [3, 1, 0]]
     assert targets.mask.tolist() == [[True] * 3, [True, True, False]]
-    assert symbols.symbols([2, 3, 1, 2]) == ["a", "b"]
 
 
 def test_a_training_and_a_test_of_numbers_share_none() -> None:
@@ -186,6 +204,28 @@ def test_what_the_padding_of_numbers_holds_changes_no_loss() -> None:
 
 def padded_with(x: nn.Masked, filler: int) -> nn.Masked:
     return nn.Masked(np.where(x.mask, x.value, filler), x.mask)
+
+
+def test_a_decoder_that_writes_is_the_one_that_was_trained() -> None:
+    encoder = nn.chain(nn.dense(5), jnp.tanh)
+    model, cell = decoder(encoder, 7, 5)
+    source = jax.random.normal(jax.random.key(0), (2, 3))
+    previous = jnp.array([[0, 3, 2, 6], [0, 5, 4, 1]])
+    params, _ = model.init(jax.random.key(1), (previous, source))
+    carry = cell.init_carry(params, (previous[:, 0], source))
+    steps = []
+    for token in previous.T:
+        carry, logits = cell.step(params, carry, token)
+        steps.append(logits)
+    whole, _ = model.apply(params, {}, (previous, source))
+    np.testing.assert_allclose(np.stack(steps, axis=1), whole, rtol=1e-5, atol=1e-6)
+    assert np.abs(whole[0, 0] - whole[1, 0]).max() > 1e-3  # both begin alike: the source makes the difference
+
+
+def test_the_smallest_layers_can_be_asked_for() -> None:
+    task = tasks.aligned("to be or not to be that is the question " * 4, 2, 1, 10, 1)
+    params, _ = task.model.init(jax.random.key(0), task.data[0])
+    assert task.answer(params, task.test[0]).shape == (1, 10)
 
 
 def test_whole_sequences_count_as_right_to_their_end_only() -> None:
