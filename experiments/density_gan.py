@@ -30,7 +30,7 @@ from experiments.adversaries.players import (
 )
 from experiments.plots.density_game import density_game
 from experiments.plots.spread import spread
-from experiments.runner.config import ExperimentConfig, check_whole
+from experiments.runner.config import ExperimentConfig, check_step_size, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
 from jaxnn import optim, train
@@ -70,6 +70,7 @@ class Config(ExperimentConfig):
         super().__post_init__()
         for name in ("seeds", "rounds", "batch_size", "hidden", "tested", "stages"):
             check_whole(name, getattr(self, name), least=1)
+        check_step_size("discriminator_rate", self.discriminator_rate)
         if self.rounds % self.stages:
             raise ValueError(f"rounds: expected a multiple of stages = {self.stages}, got {self.rounds}")
 

@@ -25,7 +25,7 @@ from experiments.adversaries.players import discriminator_objective, generator_o
 from experiments.data import Pictures, load_mnist
 from experiments.plots.lines import lines
 from experiments.plots.samples import animated_samples, samples
-from experiments.runner.config import ExperimentConfig, check_rate, check_whole
+from experiments.runner.config import ExperimentConfig, check_rate, check_step_size, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
 from experiments.runner.predict import read_run
@@ -66,6 +66,7 @@ class Config(ExperimentConfig):
         for name in ("epochs", "batch_size", "noise", "features"):
             check_whole(name, getattr(self, name), least=1)
         check_rate("dropout", self.dropout)
+        check_step_size("discriminator_rate", self.discriminator_rate)
 
 
 def build_generator(config: Config) -> nn.Layer:

@@ -23,7 +23,7 @@ import numpy as np
 from experiments import plots
 from experiments.descents import descend
 from experiments.local_search import START, line_loss
-from experiments.runner.config import ExperimentConfig, check_whole
+from experiments.runner.config import ExperimentConfig, check_step_size, check_whole
 from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
 from jaxnn import inspect, optim
@@ -51,6 +51,7 @@ class Config(ExperimentConfig):
         check_whole("points", self.points, least=1000)
         check_whole("steps", self.steps, least=1)
         check_whole("draws", self.draws, least=2)
+        check_step_size("rate", self.rate)
 
 
 def line_points(key: Any, n: int) -> tuple[Any, Any]:

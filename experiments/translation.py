@@ -74,6 +74,12 @@ class Config(ExperimentConfig):
         check_rate("ema", self.ema)
         if self.model not in ("all", *MODELS):
             raise ValueError(f"model: expected all, {', '.join(MODELS)}, got {self.model!r}")
+        # The transformer is built after hours of training the others.
+        if "transformer" in self.models and self.features % self.heads:
+            raise ValueError(
+                f"features: expected a multiple of heads = {self.heads} for the transformer, got "
+                f"{self.features}"
+            )
 
     @property
     def models(self) -> tuple[str, ...]:

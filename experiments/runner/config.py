@@ -21,9 +21,8 @@ class ExperimentConfig:
             ValueError: a number is out of its range.
         """
         check_whole("seed", self.seed, least=0)
-        rate = getattr(self, "learning_rate", None)
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"learning_rate: expected a positive finite number, got {rate}")
+        if (rate := getattr(self, "learning_rate", None)) is not None:
+            check_step_size("learning_rate", rate)
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,12 @@ def check_whole(name: str, value: int, least: int) -> None:
     """Raise ``ValueError`` unless ``value`` is a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def check_step_size(name: str, value: float) -> None:
+    """Raise ``ValueError`` unless ``value`` is a positive finite number."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a positive finite number, got {value}")
 
 
 def check_rate(name: str, value: float) -> None:

@@ -11,6 +11,7 @@ from experiments.runner import catalogue
 from experiments.runner.usage import UsageError
 
 INTERRUPTED = 130
+HIDDEN_FRAMES = "JAX has removed its internal frames"  # a note about the traceback, which is not shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,6 +76,7 @@ def in_short(error: Exception) -> str:
     else:
         text = str(error) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()][:2]
-    lines += [note.strip() for note in getattr(error, "__notes__", ()) if note.strip()]
+    notes = (note.strip() for note in getattr(error, "__notes__", ()))
+    lines += [note for note in notes if note and HIDDEN_FRAMES not in note]
     told = isinstance(error, (OSError, ValueError, TypeError))
     return " ".join(lines) + ("" if told else f" ({type(error).__name__}; --debug shows the traceback)")

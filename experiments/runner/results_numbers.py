@@ -10,14 +10,13 @@ from experiments.runner.experiment import Experiment
 from experiments.runner.page import COLUMNS, Comparison, markdown_table
 from experiments.runner.run import carry_out
 from experiments.runner.run_folder import RunFolder
+from experiments.runner.usage import typed
 
 # Experiments of which the page shows other configurations than the default. That of translation trains a
 # transformer too, for longer than both others together.
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "translation": ({"model": "attention"}, {"model": "plain"}),
 }
-
-
 CLOCK = "Seconds are of a whole run by the clock, on a machine that had other work too."
 
 
@@ -32,9 +31,10 @@ def run(name: str, runs: Path) -> int:
     for options in _variants(name):
         if _finished(name, options, runs):
             continue
-        print(f"== {name} {_written(options)}".rstrip(), flush=True)
+        config = experiment.config(**options)
+        print(f"== {typed(experiment, config)}", flush=True)
         folder = RunFolder.reserve(runs, name, _free_name(runs / name))
-        if code := carry_out(experiment, experiment.config(**options), folder):
+        if code := carry_out(experiment, config, folder):
             return code
     return 0
 
@@ -43,16 +43,16 @@ def tables(runs: Path) -> list[str]:
     """A heading and a table for each experiment that has been run and compares numbers."""
     lines = ["## Numbers of the courses, experiment by experiment", "", CLOCK, ""]
     for name in names():
-        shown = []
+        experiment, shown = catalogue.experiment(name), []
         for options in _variants(name):
             folder = _finished(name, options, runs)
             result = folder.read_json("result.json") if folder else {"compared": []}
             rows = [Comparison(**row).cells() for row in result["compared"]]
             if rows:
-                command = f"python -m experiments {name} {_written(options)}".rstrip()
+                command = typed(experiment, experiment.config(**options))
                 shown += [f"`{command}`, {result['seconds']:.1f} s", "", markdown_table(COLUMNS, rows), ""]
         if shown:
-            lines += [f"### {catalogue.experiment(name).title}", "", *shown]
+            lines += [f"### {experiment.title}", "", *shown]
     return lines
 
 
@@ -63,10 +63,6 @@ def _free_name(folder: Path) -> str:
 
 def _variants(name: str) -> tuple[dict[str, Any], ...]:
     return VARIANTS.get(name, ({},))
-
-
-def _written(options: dict[str, Any]) -> str:
-    return " ".join(f"--{option.replace('_', '-')} {value}" for option, value in options.items())
 
 
 def _finished(name: str, options: dict[str, Any], runs: Path) -> RunFolder | None:

@@ -1,6 +1,7 @@
 """What is typed at the command line: errors, the name that was meant, the command that gives a run again."""
 
 import difflib
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -26,5 +27,5 @@ def typed(experiment: Any, config: Any) -> str:
             if isinstance(value, bool):
                 words.append(option if value else f"--no-{option[2:]}")
             else:
-                words.append(f"{option} {value}")
+                words.append(f"{option} {shlex.quote(str(value))}")
     return " ".join(words)

@@ -3,9 +3,11 @@
 import ast
 from pathlib import Path
 
+import jax
 import pytest
 
 from experiments.runner import catalogue
+from experiments.runner.main import in_short
 
 
 def test_the_catalogue_names_every_experiment_and_what_it_does(command) -> None:
@@ -58,6 +60,15 @@ def test_help(command, name: str) -> None:
         ("digits --learning_rate inf", "learning_rate: expected a positive finite number, got inf"),
         ("character_model --learning-rate -1", "learning_rate: expected a positive finite number, got -1.0"),
         ("iris --learning-rate nan", "learning_rate: expected a positive finite number, got nan"),
+        ("stochastic_descent --rate 0", "rate: expected a positive finite number, got 0.0"),
+        ("density_gan --discriminator-rate -1", "discriminator_rate: expected a positive finite number"),
+        ("mnist_gan --discriminator-rate nan", "discriminator_rate: expected a positive finite number"),
+        ("character_model --temperature inf", "temperature: expected a finite number of at least 0, got inf"),
+        (
+            "character_model --model transformer --features 12",
+            "features: expected a multiple of 8 for the 4 heads of the transformer, got 12",
+        ),
+        ("translation --heads 3", "features: expected a multiple of heads = 3 for the transformer, got 256"),
         ("digits --dropout 1", "dropout: expected a probability in [0, 1), got 1.0"),
         ("digits --epochs 3 --epochs 4", "option '--epochs' is given twice; keep one"),
         ("digits more", "Unrecognized options: more"),
@@ -75,6 +86,16 @@ def test_a_mistake_is_one_line_and_exit_code_two(command, words: str, message: s
     assert message in outcome.err
     assert outcome.err.startswith("error: ")
     assert outcome.err.count("\n") == 1
+
+
+def test_an_error_inside_of_jax_is_told_without_a_word_on_its_frames() -> None:
+    def fail(x):
+        raise ValueError("too much of it")
+
+    with pytest.raises(ValueError, match="too much of it") as caught:
+        jax.jit(fail)(1.0)
+    caught.value.add_note("in layer: dense_0")
+    assert in_short(caught.value) == "too much of it in layer: dense_0"
 
 
 def test_debug_raises(command) -> None:
