@@ -295,6 +295,7 @@ def test_labels_of_weight_zero_may_be_anything(name: str, label: int) -> None:
     found = metric(LOGITS, wrong, PADDED).compute()
     np.testing.assert_array_equal(found, metric(LOGITS, LABELS, PADDED).compute())
     np.testing.assert_allclose(jax.jit(metric)(LOGITS, wrong, PADDED).compute(), found, rtol=1e-6)
+    np.testing.assert_array_equal(metric(LOGITS, wrong, PADDED.astype(bool)).compute(), found)
     jax.eval_shape(lambda w: metric(LOGITS, wrong, w), PADDED)  # weights unknown: nothing to check
     with pytest.raises(ValueError, match="labels must be in"):
         metric(LOGITS, wrong, PADDED.at[3].set(0.5))

@@ -15,6 +15,7 @@ import pytest
 
 import jaxnn as nn
 from jaxnn import losses, metrics, optim, train
+from jaxnn.train._objective import reduce_terms
 
 KEY = jax.random.key(0)
 N = 50
@@ -485,6 +486,25 @@ def test_bad_metrics_and_losses() -> None:
     bare = train.Objective(TASK.init, lambda p, s, b, key=None, train=False: (jnp.ones(3), s))
     with pytest.raises(TypeError, match=r"evaluate must return \(Terms"):
         train.evaluate(bare, {}, {}, (X, Y))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_labels_that_weigh_nothing_may_be_anything_outside_of_jit_too(masked) -> None:
+    params, state = TASK.init(KEY, (X, Y))
+    counted = np.arange(N) >= 5
+
+    def batch(labels):
+        return (X, nn.Masked(labels, counted)) if masked else (X, labels, counted.astype(np.float32))
+
+    def mean(params, labels):
+        return reduce_terms(TASK.evaluate(params, state, batch(labels))[0]).compute()
+
+    padded = np.where(counted, Y, -1)
+    found = jax.value_and_grad(mean)(params, padded)
+    for a, b in zip(*map(jax.tree.leaves, (found, jax.value_and_grad(mean)(params, Y))), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="cross_entropy: labels must be in"):
+        mean(params, np.where(counted, -1, Y))
 
 
 def test_labels_of_weight_zero_may_be_out_of_range() -> None:

@@ -50,5 +50,6 @@ def perplexity(logits: Any, targets: Any, weights: Any = None) -> Perplexity:
     """
     targets = jnp.asarray(targets)
     if weights is not None and weights.shape == targets.shape and is_class_index(logits, targets):
-        targets = jnp.where(weights == 0, 0, targets)  # padding is often marked by what is no class
+        # Padding is often marked by what is no class.
+        targets = jnp.where(weights.astype(bool), targets, 0)
     return Perplexity(Mean.of(cross_entropy(logits, targets), weights))

@@ -141,17 +141,17 @@ def _max_lax(x: jax.Array, window: Window) -> jax.Array:
 
 def _max_slices(x: jax.Array, window: Window) -> jax.Array:
     padded = any(low or high for low, high in window.padding)
-    return (_max_padded if padded else _max_of_taps)(x, window)
+    return (padded_max_pool if padded else _max_of_taps)(x, window)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _max_padded(x: jax.Array, window: Window) -> jax.Array:
-    """The value by ``lax``; wherever a derivative is wanted, value and derivative by slices."""
+def padded_max_pool(x: jax.Array, window: Window) -> jax.Array:
+    """The value by ``lax``; wherever a derivative is wanted, both by slices. Graphs show it by this name."""
     return _max_lax(x, window)
 
 
-@_max_padded.defjvp
-def _max_padded_jvp(window: Window, primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+@padded_max_pool.defjvp
+def _padded_max_pool_jvp(window: Window, primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     return jax.jvp(lambda x: _max_of_taps(x, window), primals, tangents)
 
 

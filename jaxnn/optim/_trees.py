@@ -19,8 +19,11 @@ def path_name(path: Sequence[Any]) -> str:
 
 def check_floating(rule: str, what: str, tree: Tree) -> None:
     """Raise, naming the path, if a leaf is not real floating point."""
-    for path, leaf in jax.tree.leaves_with_path(tree):
-        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    leaves = jax.tree.leaves(tree)
+    dtypes = [leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf) for leaf in leaves]
+    if all(jnp.issubdtype(dtype, jnp.floating) for dtype in set(dtypes)):
+        return
+    for (path, _), dtype in zip(jax.tree.leaves_with_path(tree), dtypes, strict=True):
         if not jnp.issubdtype(dtype, jnp.floating):
             raise TypeError(
                 f"{rule}: {what} {path_name(path)} has dtype {dtype}, expected real floating point; "
@@ -41,7 +44,7 @@ def matching(rule: str, what: str, updates: Tree, other: Tree, same_shape: bool 
     Raises:
       ValueError: structures or shapes differ; the message names the first path at which they do.
     """
-    paths_and_gradients, treedef = jax.tree.flatten_with_path(updates)
+    gradients, treedef = jax.tree.flatten(updates)
     if not same_shape:
         try:
             return treedef.flatten_up_to(other)
@@ -50,8 +53,9 @@ def matching(rule: str, what: str, updates: Tree, other: Tree, same_shape: bool 
     leaves, other_treedef = jax.tree.flatten(other)
     if treedef != other_treedef:
         raise ValueError(_difference(rule, what, updates, other))
-    for (path, gradient), leaf in zip(paths_and_gradients, leaves, strict=True):
+    for number, (gradient, leaf) in enumerate(zip(gradients, leaves, strict=True)):
         if jnp.shape(gradient) != jnp.shape(leaf):
+            path, _ = jax.tree.leaves_with_path(updates)[number]
             raise ValueError(
                 f"{rule}: the gradient of {path_name(path)} has shape {jnp.shape(gradient)}, "
                 f"but {what} there has shape {jnp.shape(leaf)}"

@@ -129,7 +129,8 @@ def _compare(path: str, left: dict[str, Any], right: dict[str, Any]) -> LeafDiff
         if same.all():
             kind = "equal" if x.dtype == y.dtype else "dtype"
             return LeafDifference(path, kind, *names, 0.0, 0.0, 1.0)
-        gap = np.where(same, 0, exact[0] - exact[1]).astype(wide)
+        # Python makes a number of two arrays without axes, of which NumPy would make an int64.
+        gap = np.where(same, 0, np.asarray(exact[0] - exact[1], exact[0].dtype)).astype(wide)
         norms = np.linalg.norm(a), np.linalg.norm(b)
         relative = np.linalg.norm(gap) / (norms[0] or norms[1])
         cosine = np.vdot(a, b).real / (norms[0] * norms[1]) if norms[0] and norms[1] else np.nan

@@ -111,7 +111,11 @@ def supervised(
         outputs, state = model.apply(params, state, inputs, key=key, train=train)
         outputs, targets, masks = _unmask(outputs, targets)
         mask = None if aligns else _combined(**masks)
-        outputs = _hidden(outputs, mask, None if weights is None else weights != 0)
+        parts = (mask, None if weights is None else weights != 0)
+        outputs = _hidden(outputs, parts, jnp.inexact)
+        if not aligns and _are_labels(outputs, targets):
+            # Padding is often marked by what is no class, which a loss called outside of jit would refuse.
+            targets = _hidden(targets, parts, jnp.integer)
         values = loss(outputs, targets, **masks) if aligns else loss(outputs, targets)
         _check_values(values, inputs)
         weights = _fit_weights(weights, mask, values)
@@ -213,19 +217,23 @@ def _combined(output_mask: Any, target_mask: Any) -> Any:
     return output_mask & target_mask
 
 
-def _hidden(outputs: Any, *parts: Any) -> Any:
-    """Put 0 where outputs do not count: whatever stands there, a NaN too, then has gradient 0."""
+def _are_labels(outputs: Any, targets: Any) -> bool:
+    return all(hasattr(part, "dtype") for part in (outputs, targets)) and is_class_index(outputs, targets)
+
+
+def _hidden(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
+    """Put 0 where leaves of a kind do not count: whatever stands there, a NaN too, then has gradient 0."""
 
     def one(leaf: Any, real: Any) -> Any:
         fits = hasattr(leaf, "shape") and leaf.shape[: real.ndim] == real.shape
-        if not fits or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        if not fits or not jnp.issubdtype(leaf.dtype, kind):
             return leaf
         return jnp.where(spread_mask(real, leaf.shape), leaf, 0)
 
     for real in parts:
         if real is not None:
-            outputs = jax.tree.map(functools.partial(one, real=real), outputs)
-    return outputs
+            tree = jax.tree.map(functools.partial(one, real=real), tree)
+    return tree
 
 
 def _takes_masks(loss: Callable[..., Any]) -> bool:

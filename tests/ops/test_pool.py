@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnn import ops
+from jaxnn import inspect, ops
 
 # name: shape of x, window, arguments
 CASES = {
@@ -55,6 +55,9 @@ def test_a_forward_pass_alone_has_the_bits_of_the_one_before_a_gradient(padding)
     x = x.at[0, 2, 3, 1].set(jnp.nan).at[1, 0, 0, 0].set(-jnp.inf)
     call = partial(ops.max_pool, window=(3, 2), padding=padding, formulation="slices")
     np.testing.assert_array_equal(jax.jit(call)(x), jax.jit(lambda x: jax.vjp(call, x)[0])(x))
+    if padding == "SAME":
+        graph = inspect.computation_graph(lambda x: jnp.nansum(call(x)), x)
+        assert "padded_max_pool(x)" in str(graph)
 
 
 @POOLS

@@ -103,6 +103,11 @@ def test_integers_are_compared_exactly(a, b):
     assert only(a, a).kind == "equal"
 
 
+def test_a_distance_between_two_integers_may_exceed_both() -> None:
+    leaf = only(np.array(-1), np.array(2**64 - 1, np.uint64))
+    assert (leaf.kind, leaf.max_abs) == ("values", 2.0**64)
+
+
 def test_large_integers_beside_what_is_no_number():
     leaf = only(np.array([1, 2, 3]), np.array([1.0, np.nan, 3.0]))
     assert leaf.kind == "values"
