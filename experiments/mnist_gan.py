@@ -30,6 +30,7 @@ from experiments.runner.experiment import Experiment
 from experiments.runner.page import Page
 from experiments.runner.predict import read_run
 from experiments.runner.run_folder import RunFolder
+from experiments.runner.schedule import half_cosine
 from jaxnn import losses, optim, train
 
 DRAWINGS = 1000
@@ -41,12 +42,12 @@ READER_EPOCHS = 4
 class Config(ExperimentConfig):
     """Two players with pictures."""
 
-    epochs: int = 8
+    epochs: int = 10
     """Passes over the training pictures."""
     batch_size: int = 64
     """Real and drawn pictures in a step."""
     learning_rate: float = 1e-3
-    """Step size of Adam for the generator."""
+    """Step size of Adam for the generator at the beginning; it falls to 0 along half a cosine."""
     discriminator_rate: float = 5e-4
     """The same for the discriminator."""
     dropout: float = 0.25
@@ -89,8 +90,19 @@ def build_discriminator(config: Config, outputs: int = 1) -> nn.Layer:
     )  # fmt: skip
 
 
-def make_part(config: Config) -> tuple[Any, Any, Any]:
-    """Build ``start(key)``, ``part(players, x, order)`` and ``draw(forger, noise)``.
+def make_draw(config: Config) -> Callable[[train.TrainState, Any], Any]:
+    """Build ``draw(forger, noise)``: ``[batch, noise] -> [batch, 28, 28]``, by the averaged weights.
+
+    Normalised by the drawings' own statistics, as in training: the running ones belong to other weights.
+    """
+    generator = build_generator(config)
+    return jax.jit(
+        lambda forged, noise: generator.apply(forged.ema, forged.state, noise, train=True)[0][..., 0]
+    )
+
+
+def make_part(config: Config, steps: int) -> tuple[Any, Any]:
+    """Build ``start(key)`` and ``part(players, x, order)`` of a training of ``steps`` steps.
 
     ``part`` is a piece of an epoch in one compiled call: for each row of ``order`` ``[steps, batch_size]``, a
     step of the discriminator on those pictures of ``x``, then one of the generator. It returns the players
@@ -100,7 +112,8 @@ def make_part(config: Config) -> tuple[Any, Any, Any]:
     judging = discriminator_objective(discriminator)
     forging = generator_objective(generator, discriminator)
     judge_rule, forge_rule = (
-        optim.adam(rate, b1=0.5) for rate in (config.discriminator_rate, config.learning_rate)
+        optim.adam(half_cosine(rate, steps), b1=0.5)
+        for rate in (config.discriminator_rate, config.learning_rate)
     )
     judge, forge = train.make_step(judging, judge_rule), train.make_step(forging, forge_rule, ema=config.ema)
 
@@ -129,13 +142,7 @@ def make_part(config: Config) -> tuple[Any, Any, Any]:
     def part(players: Any, x: Any, order: Any) -> tuple[Any, dict[str, Any]]:
         return jax.lax.scan(lambda p, chosen: step(p, chosen, x), players, order)
 
-    @jax.jit
-    def draw(forged: train.TrainState, noise: Any) -> Any:
-        # Normalised by the drawings' own statistics, as in training: the running ones belong to other weights
-        # than the averaged ones.
-        return generator.apply(forged.ema, forged.state, noise, train=True)[0][..., 0]
-
-    return start, part, draw
+    return start, part
 
 
 def make_train(config: Config) -> Callable[..., tuple[Any, dict[str, np.ndarray], np.ndarray]]:
@@ -144,13 +151,19 @@ def make_train(config: Config) -> Callable[..., tuple[Any, dict[str, np.ndarray]
     ``history`` holds what ``make_part`` records, a mean for each part ``[parts]``; ``drawings`` are
     ``[parts + 1, 100, 28, 28]``, all from the same noise. ``tell(epoch, record)`` is called after each epoch.
     """
-    start, part, draw = make_part(config)
+    draw = make_draw(config)
 
     def run(key: Any, x: np.ndarray, tell: Callable[[int, dict[str, float]], None]) -> Any:
         first, fixed, orders = jax.random.split(key, 3)
+        steps = len(x) // config.batch_size // PARTS
+        if not steps:
+            raise ValueError(
+                f"mnist_gan: batch_size must be at most a quarter of the {len(x)} pictures, got "
+                f"{config.batch_size}; take a smaller one"
+            )
+        start, part = make_part(config, steps * PARTS * config.epochs)
         players = start(first)
         same = jax.random.normal(fixed, (100, config.noise))
-        steps = len(x) // config.batch_size // PARTS
         drawings, parts = [np.asarray(draw(players[1], same))], []
         for epoch in range(config.epochs):
             order = jax.random.permutation(jax.random.fold_in(orders, epoch), len(x))
@@ -215,7 +228,7 @@ def run(config: Config, page: Page) -> None:
     page.folder.save_weights(jax.tree.map(np.asarray, forged.ema), jax.tree.map(np.asarray, forged.state))
     read, accuracy = reader(config, data, reading)
     noise = jax.random.normal(drawing, (DRAWINGS, config.noise))
-    made = np.asarray(make_part(config)[2](forged, noise))
+    made = np.asarray(make_draw(config)(forged, noise))
     probabilities, real = read(made), read(data.x_test[:DRAWINGS])
     counts = np.bincount(probabilities.argmax(axis=1), minlength=10)
     page.compare(f"mean confidence in {DRAWINGS} drawings", probabilities.max(axis=1).mean(), ">= 0.9")

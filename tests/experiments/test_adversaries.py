@@ -104,16 +104,26 @@ def test_a_sheet_keeps_every_picture() -> None:
 
 def test_a_part_of_an_epoch_takes_a_step_of_each_player_for_each_batch() -> None:
     config = mnist_gan.Config(batch_size=4, features=2, noise=3)
-    start, part, draw = mnist_gan.make_part(config)
+    start, part = mnist_gan.make_part(config, steps=5)
     x = jax.random.uniform(jax.random.key(1), (20, 28, 28))
     order = jnp.arange(20).reshape(5, 4)
     (judged, forged), record = part(start(jax.random.key(0)), x, order)
     assert int(judged.step) == int(forged.step) == 5
     assert {name: values.shape for name, values in record.items()} == dict.fromkeys(record, (5,))
     assert np.asarray(record["discriminator_loss"]) == pytest.approx(-np.asarray(record["value"]))
-    drawn = np.asarray(draw(forged, jax.random.normal(jax.random.key(2), (6, 3))))
+    drawn = np.asarray(mnist_gan.make_draw(config)(forged, jax.random.normal(jax.random.key(2), (6, 3))))
     assert drawn.shape == (6, 28, 28)
     assert 0 <= drawn.min() < drawn.max() <= 1
+    kernel = np.asarray(forged.params["dense_0"]["kernel"])
+    (judged, forged), _ = part((judged, forged), x, order[:1])
+    # After the five steps the rate is 0.
+    np.testing.assert_array_equal(forged.params["dense_0"]["kernel"], kernel)
+
+
+def test_a_batch_larger_than_a_part_of_an_epoch_is_refused() -> None:
+    train = mnist_gan.make_train(mnist_gan.Config(batch_size=6, features=2))
+    with pytest.raises(ValueError, match="at most a quarter of the 20 pictures, got 6"):
+        train(jax.random.key(0), np.zeros((20, 28, 28), np.float32), lambda *_: None)
 
 
 def test_confidence_by_digit() -> None:
