@@ -8,7 +8,7 @@ a person's.
 
 Run:     python -m experiments translation
          python -m experiments translate runs/translation/RUN "Ein Hund rennt."
-Expect:  BLEU of at least 30 on the validation part with attention; well below that without
+Expect:  BLEU of at least 30 on the validation part with attention (41 was reached), about 20 without
 Time:    an epoch takes about 3 CPU minutes with attention; three models of ten epochs are trained
 Course:  Recurrent, convolutional and embedding networks - translation
 """

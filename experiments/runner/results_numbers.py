@@ -17,7 +17,10 @@ from experiments.runner.usage import typed
 VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "translation": ({"model": "attention"}, {"model": "plain"}),
 }
-CLOCK = "Seconds are of a whole run by the clock, on a machine that had other work too."
+CLOCK = (
+    "Seconds are of a whole run by the clock, compilation and pictures included; other work on the machine "
+    "lengthens them."
+)
 
 
 def names() -> list[str]:
