@@ -148,6 +148,14 @@ def test_the_path_of_the_child_is_a_note_and_type_and_traceback_stay() -> None:
     assert "in layer: outer.broken_0" in special.value.__notes__
 
 
+def test_the_path_stays_whole_where_jax_adds_notes_of_its_own() -> None:
+    model = nn.chain(nn.repeat(nn.chain(nn.dense(8), lambda x: x @ jnp.ones((3, 3))), 2))
+    with pytest.raises(TypeError) as caught:
+        model.init(jax.random.key(0), jnp.ones((2, 8)))
+    ours = [note for note in caught.value.__notes__ if note.startswith("in layer")]
+    assert ours == ["in layer: repeat_0.lambda_0"]
+
+
 def test_rates_pass_when_traced() -> None:
     def mean(rate):
         return nn.dropout(rate).apply({}, {}, jnp.ones(4096), key=KEY, train=True)[0].mean()

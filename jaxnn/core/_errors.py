@@ -30,11 +30,13 @@ def child_scope(name: str) -> Iterator[None]:
         with jax.named_scope(name):
             yield
     except Exception as error:
+        # JAX adds notes of its own after ours.
         notes = getattr(error, "__notes__", [])
-        if notes and notes[-1].startswith(_NOTE):
-            notes[-1] = f"{_NOTE}{name}.{notes[-1][len(_NOTE) :]}"
-        else:
+        ours = next((place for place, note in enumerate(notes) if note.startswith(_NOTE)), None)
+        if ours is None:
             error.add_note(f"{_NOTE}{name}")
+        else:
+            notes[ours] = f"{_NOTE}{name}.{notes[ours][len(_NOTE) :]}"
         raise
 
 
