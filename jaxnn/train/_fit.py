@@ -76,7 +76,8 @@ def fit(
 
     The loop over steps is compiled once (``make_epoch``) and run in pieces of less than half a second,
     between which the host shows progress, hears Ctrl-C and stops at a loss that is not finite. However
-    the pieces fall, a seed gives the same bits on one machine.
+    the pieces fall, a seed gives the same bits on one machine. Initial parameters are those of
+    ``TrainState.create`` but for the last digit, since they are compiled as a whole.
 
     Args:
         objective: what is minimised, as ``supervised`` makes it.
