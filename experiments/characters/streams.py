@@ -27,7 +27,7 @@ def streams(ids: np.ndarray, rows: int, length: int) -> tuple[np.ndarray, nn.Mas
     """
     targets = len(ids) - 1
     if targets < rows:
-        raise ValueError(f"streams: {len(ids)} characters are too few for {rows} streams; take fewer")
+        raise ValueError(f"streams: {len(ids)} characters are too few for rows = {rows}; take fewer rows")
     each = -(-targets // rows)
     pieces = -(-each // length)
 

@@ -80,7 +80,8 @@ def show(outcome: Outcome, page: Page) -> None:
     page.show(
         "How they learn",
         "The training loss counts a smoothed target, which costs something even where the model is right; "
-        "the validation loss is that of the true pieces, with averaged weights.",
+        "the validation loss is that of the true pieces of all pairs that fit into the batches, with "
+        "averaged weights. BLEU counts every pair.",
         "learning.png",
     )
     order = np.argsort([len(sentence.split()) for sentence in validation.source], kind="stable")

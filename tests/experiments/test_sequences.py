@@ -58,7 +58,7 @@ def test_streams_have_each_target_once_and_follow_each_other(count: int, rows: i
     for row in range(rows):
         read = inputs[:, row][targets.mask[:, row]]
         np.testing.assert_array_equal(read, read[:1].repeat(len(read)) + np.arange(len(read)))
-    with pytest.raises(ValueError, match="too few for 9 streams"):
+    with pytest.raises(ValueError, match="too few for rows = 9"):
         streams(ids[:5], 9, 2)
 
 
