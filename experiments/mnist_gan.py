@@ -6,8 +6,9 @@ Drawings after every quarter of an epoch make an animation. What they are worth 
 that was trained to read digits: how sure it is of what it reads, and whether all ten digits occur.
 
 Run:     python -m experiments mnist_gan
-Expect:  all ten digits among 1,000 drawings; the page says how surely they are read
-Time:    an epoch takes about 80 CPU seconds (40 on two idle cores)
+         python -m experiments mnist_gan --classifier runs/mnist_cnn/RUN
+Expect:  all ten digits among 1,000 drawings, read with a mean confidence of 0.9 by a trained mnist_cnn
+Time:    an epoch takes about 2 CPU minutes
 Course:  From calculus to convolutional networks - adversaries
 """
 
@@ -35,24 +36,24 @@ from jaxnn import losses, optim, train
 
 DRAWINGS = 1000
 PARTS = 4  # of an epoch, after each of which drawings are kept
-READER_EPOCHS = 4
+READER_EPOCHS = 8
 
 
 @dataclass(frozen=True)
 class Config(ExperimentConfig):
     """Two players with pictures."""
 
-    epochs: int = 10
+    epochs: int = 12
     """Passes over the training pictures."""
     batch_size: int = 64
     """Real and drawn pictures in a step."""
     learning_rate: float = 1e-3
-    """Step size of Adam for the generator at the beginning; it falls to 0 along half a cosine."""
+    """Step size of Adam for the generator."""
     discriminator_rate: float = 5e-4
     """The same for the discriminator."""
     dropout: float = 0.25
     """Probability that a feature of the discriminator is dropped: else it is soon too sure to be of use."""
-    ema: float = 0.998
+    ema: float = 0.999
     """Decay of the average of the generator's weights, which draws what is kept."""
     noise: int = 64
     """Numbers that a picture is made of."""
@@ -101,8 +102,8 @@ def make_draw(config: Config) -> Callable[[train.TrainState, Any], Any]:
     )
 
 
-def make_part(config: Config, steps: int) -> tuple[Any, Any]:
-    """Build ``start(key)`` and ``part(players, x, order)`` of a training of ``steps`` steps.
+def make_part(config: Config) -> tuple[Any, Any]:
+    """Build ``start(key)`` and ``part(players, x, order)``.
 
     ``part`` is a piece of an epoch in one compiled call: for each row of ``order`` ``[steps, batch_size]``, a
     step of the discriminator on those pictures of ``x``, then one of the generator. It returns the players
@@ -112,8 +113,7 @@ def make_part(config: Config, steps: int) -> tuple[Any, Any]:
     judging = discriminator_objective(discriminator)
     forging = generator_objective(generator, discriminator)
     judge_rule, forge_rule = (
-        optim.adam(half_cosine(rate, steps), b1=0.5)
-        for rate in (config.discriminator_rate, config.learning_rate)
+        optim.adam(rate, b1=0.5) for rate in (config.discriminator_rate, config.learning_rate)
     )
     judge, forge = train.make_step(judging, judge_rule), train.make_step(forging, forge_rule, ema=config.ema)
 
@@ -151,7 +151,7 @@ def make_train(config: Config) -> Callable[..., tuple[Any, dict[str, np.ndarray]
     ``history`` holds what ``make_part`` records, a mean for each part ``[parts]``; ``drawings`` are
     ``[parts + 1, 100, 28, 28]``, all from the same noise. ``tell(epoch, record)`` is called after each epoch.
     """
-    draw = make_draw(config)
+    (start, part), draw = make_part(config), make_draw(config)
 
     def run(key: Any, x: np.ndarray, tell: Callable[[int, dict[str, float]], None]) -> Any:
         first, fixed, orders = jax.random.split(key, 3)
@@ -161,7 +161,6 @@ def make_train(config: Config) -> Callable[..., tuple[Any, dict[str, np.ndarray]
                 f"mnist_gan: batch_size must be at most a quarter of the {len(x)} pictures, got "
                 f"{config.batch_size}; take a smaller one"
             )
-        start, part = make_part(config, steps * PARTS * config.epochs)
         players = start(first)
         same = jax.random.normal(fixed, (100, config.noise))
         drawings, parts = [np.asarray(draw(players[1], same))], []
@@ -195,7 +194,7 @@ def reader(config: Config, data: Pictures, key: Any) -> tuple[Callable[[np.ndarr
         epochs = 1 if config.quick else READER_EPOCHS
         found = train.fit(
             objective,
-            optim.adam(1e-3),
+            optim.adam(half_cosine(2e-3, epochs * -(-len(data.x) // 128))),
             (data.x, data.y),
             epochs=epochs,
             batch_size=128,

@@ -104,7 +104,7 @@ def test_a_sheet_keeps_every_picture() -> None:
 
 def test_a_part_of_an_epoch_takes_a_step_of_each_player_for_each_batch() -> None:
     config = mnist_gan.Config(batch_size=4, features=2, noise=3)
-    start, part = mnist_gan.make_part(config, steps=5)
+    start, part = mnist_gan.make_part(config)
     x = jax.random.uniform(jax.random.key(1), (20, 28, 28))
     order = jnp.arange(20).reshape(5, 4)
     (judged, forged), record = part(start(jax.random.key(0)), x, order)
@@ -114,10 +114,6 @@ def test_a_part_of_an_epoch_takes_a_step_of_each_player_for_each_batch() -> None
     drawn = np.asarray(mnist_gan.make_draw(config)(forged, jax.random.normal(jax.random.key(2), (6, 3))))
     assert drawn.shape == (6, 28, 28)
     assert 0 <= drawn.min() < drawn.max() <= 1
-    kernel = np.asarray(forged.params["dense_0"]["kernel"])
-    (judged, forged), _ = part((judged, forged), x, order[:1])
-    # After the five steps the rate is 0.
-    np.testing.assert_array_equal(forged.params["dense_0"]["kernel"], kernel)
 
 
 def test_a_batch_larger_than_a_part_of_an_epoch_is_refused() -> None:
