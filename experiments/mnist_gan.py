@@ -8,7 +8,7 @@ that was trained to read digits: how sure it is of what it reads, and whether al
 Run:     python -m experiments mnist_gan
          python -m experiments mnist_gan --classifier runs/mnist_cnn/RUN
 Expect:  all ten digits among 1,000 drawings, read with a mean confidence of 0.9 by a trained mnist_cnn
-Time:    an epoch takes about 2 CPU minutes
+Time:    an epoch takes about 90 CPU seconds
 Course:  From calculus to convolutional networks - adversaries
 """
 

@@ -1,0 +1,105 @@
+"""Objectives: weights, masks, penalties and labels that count for nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from training import KEY, MODEL, RULE, TASK, N, X, Y, same_bits
+
+import jaxnn as nn
+from jaxnn import losses, metrics, train
+from jaxnn.train._objective import reduce_terms
+
+
+def test_weights_are_exact_over_masks_and_unequal_batches() -> None:
+    weights = np.where(np.arange(N) < 20, 2.0, 0.0).astype(np.float32)
+    task = train.supervised(nn.dense(2), losses.cross_entropy, metrics=(metrics.accuracy,))
+    params, state = task.init(KEY, (X, Y))
+    weighted = train.evaluate(task, params, state, (X, Y, weights), batch_size=7)
+    alone = train.evaluate(task, params, state, (X[:20], Y[:20]))
+    assert weighted == pytest.approx(alone, rel=1e-6)
+
+
+def test_class_weights_of_labels_in_a_column_and_one_hot() -> None:
+    from jaxnn.train._data import weigh_classes
+
+    for targets in (Y, Y[:, None], Y[:, None].astype(np.float32), np.eye(2)[Y], np.eye(2, dtype=int)[Y]):
+        *_, weights = weigh_classes((X, targets), {0: 1.0, 1: 10.0})
+        np.testing.assert_array_equal(weights, np.where(Y == 1, 10.0, 1.0))
+
+
+def test_class_weights_are_weights_of_examples() -> None:
+    table = {0: 3.0, 1: 0.5}
+    weights = np.array([table[int(label)] for label in Y], np.float32)
+    options = {"epochs": 2, "batch_size": 8, "key": KEY, "progress": False}
+    a = train.fit(TASK, RULE, (X, Y), class_weight=table, **options)
+    b = train.fit(TASK, RULE, (X, Y, weights), **options)
+    assert same_bits(a.params, b.params)
+    with pytest.raises(ValueError, match=r"class_weight .* missing or bad for \[1\]"):
+        train.fit(TASK, RULE, (X, Y), class_weight={0: 1.0}, **options)
+
+
+def test_masked_sequences_weigh_positions() -> None:
+    mask = jnp.arange(3)[None] < jnp.array([3, 1])[:, None]
+    x, y = jnp.asarray(X[:6].reshape(2, 3, 4)), jnp.asarray(Y[:6].reshape(2, 3))
+    task = train.supervised(nn.dense(2), losses.cross_entropy, metrics=(metrics.accuracy,))
+    params, state = task.init(KEY, (x, y))
+    masked = train.evaluate(task, params, state, (nn.Masked(x, mask), y))
+    alone = train.evaluate(task, params, state, (x[mask], y[mask]))
+    assert masked == pytest.approx(alone, rel=1e-6)
+
+
+def test_penalty_is_added_to_the_mean_loss() -> None:
+    def penalty(params):
+        return 0.5 * optax.tree_utils.tree_norm(params, squared=True)
+
+    plain = train.supervised(nn.dense(2), losses.cross_entropy)
+    penalised = train.supervised(nn.dense(2), losses.cross_entropy, penalty=penalty)
+    params, state = plain.init(KEY, (X, Y))
+    a, b = (train.evaluate(task, params, state, (X, Y))["loss"] for task in (plain, penalised))
+    assert b - a == pytest.approx(float(penalty(params)), rel=1e-5)
+
+
+def test_bad_metrics_and_losses() -> None:
+    for bad in ("mse", None):
+        with pytest.raises(TypeError, match="loss must be a function"):
+            train.supervised(MODEL, bad)
+    for bad in ("accuracy", ["accuracy"]):
+        with pytest.raises(TypeError, match=r"pass metrics\.accuracy itself"):
+            train.supervised(MODEL, losses.cross_entropy, metrics=bad)
+    task = train.supervised(MODEL, losses.cross_entropy, metrics={"x": lambda o, t, w: jnp.mean(o)})
+    with pytest.raises(TypeError, match="metric 'x' must return a mergeable sum"):
+        train.evaluate(task, *task.init(KEY, (X, Y)), (X, Y))
+    bare = train.Objective(TASK.init, lambda p, s, b, key=None, train=False: (jnp.ones(3), s))
+    with pytest.raises(TypeError, match=r"evaluate must return \(Terms"):
+        train.evaluate(bare, {}, {}, (X, Y))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_labels_that_weigh_nothing_may_be_anything_outside_of_jit_too(masked) -> None:
+    params, state = TASK.init(KEY, (X, Y))
+    counted = np.arange(N) >= 5
+
+    def batch(labels):
+        return (X, nn.Masked(labels, counted)) if masked else (X, labels, counted.astype(np.float32))
+
+    def mean(params, labels):
+        return reduce_terms(TASK.evaluate(params, state, batch(labels))[0]).compute()
+
+    padded = np.where(counted, Y, -1)
+    found = jax.value_and_grad(mean)(params, padded)
+    for a, b in zip(*map(jax.tree.leaves, (found, jax.value_and_grad(mean)(params, Y))), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="cross_entropy: labels must be in"):
+        mean(params, np.where(counted, -1, Y))
+
+
+def test_labels_of_weight_zero_may_be_out_of_range() -> None:
+    labels, weights = np.where(np.arange(N) < 5, -1, Y), np.where(np.arange(N) < 5, 0.0, 1.0)
+    result = train.fit(
+        TASK, RULE, (X, labels, weights.astype(np.float32)), epochs=1, batch_size=8, key=KEY, progress=False
+    )
+    assert result.stopped is None
+    with pytest.raises(ValueError, match="labels from -1"):
+        train.evaluate(TASK, result.params, result.state, (X, labels))
