@@ -6,21 +6,19 @@ and lets a name have any number of parts.
 """
 
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from jaxnn.interop._dtypes import STORED
+from jaxnn.interop._limits import MOST_AXES, check_header_length, check_parts
 
-# Some 100,000 arrays. Parsing takes ten times as much memory, which nothing but the header's length bounds.
-LONGEST_HEADER = 10_000_000
-# NumPy has no more axes; trees as deep as a hostile name can be would overflow the stack of who walks them.
-MOST_AXES = 32
-MOST_PARTS = 32
 _TOO_LARGE = 2**62
-_TYPES = {"BOOL": "u1", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8"}
 _ENTRY = {"dtype", "shape", "data_offsets"}
+
+
+class UnknownDtypeError(ValueError):
+    """An array has a dtype that the format gained later, or never had; the file may be whole."""
 
 
 class Header(NamedTuple):
@@ -41,6 +39,7 @@ def read_header(path: Path) -> Header:
     """Read and check the header of a file.
 
     Raises:
+        UnknownDtypeError: of an array that can't be measured.
         ValueError: the file is not a whole safetensors file; the message says in what.
     """
     size = path.stat().st_size
@@ -48,8 +47,7 @@ def read_header(path: Path) -> Header:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
             raise ValueError(f"its header would end after byte {8 + length} of {size}")
-        if length > LONGEST_HEADER:
-            raise ValueError(f"its header has {length} bytes; no more than {LONGEST_HEADER} are read")
+        check_header_length(length)
         text = file.read(length)
     entries = _parsed(text)
     metadata = entries.pop("__metadata__", {})
@@ -59,15 +57,30 @@ def read_header(path: Path) -> Header:
     return Header(entries, metadata, 8 + length)
 
 
-def array_type(dtype: Any) -> np.dtype[Any] | None:
-    """Return NumPy's dtype for the format's name, with ``uint8`` for booleans; ``None`` where it has none."""
-    if dtype == "BF16":
-        import jax.numpy as jnp
+def header_bytes(
+    arrays: Mapping[str, tuple[str, tuple[int, ...], int]], metadata: Mapping[str, str]
+) -> bytes:
+    """Return the start of a file with these arrays in this order, as the format's own library writes it.
 
-        return np.dtype(jnp.bfloat16)
-    if isinstance(dtype, str) and re.fullmatch(r"[IU](8|16|32|64)", dtype):
-        return np.dtype(f"<{dtype[0].lower()}{int(dtype[1:]) // 8}")
-    return np.dtype(_TYPES[dtype]) if isinstance(dtype, str) and dtype in _TYPES else None
+    Args:
+        arrays: by name, the format's dtype, the shape and the number of bytes.
+        metadata: text by name; written in the order of the names, so that equal trees make equal files.
+
+    Raises:
+        ValueError: it would be too long to be read.
+    """
+    entries: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    start = 0
+    for name, (dtype, shape, size) in arrays.items():
+        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, start + size]}
+        start += size
+    try:
+        text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"a name or metadata is no text ({error.reason}); rename it") from error
+    text = text.ljust(-(-len(text) // 8) * 8)
+    check_header_length(len(text))
+    return len(text).to_bytes(8, "little") + text
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
@@ -108,8 +121,7 @@ def _check_offsets(entries: dict[str, Any], size: int) -> None:
 
 def _place(name: str, entry: Any, size: int) -> tuple[int, int, str]:
     shown = repr(name[:80])
-    if name.count(".") >= MOST_PARTS:
-        raise ValueError(f"the name {shown} has more than {MOST_PARTS} parts")
+    check_parts(name, name.count(".") + 1)
     if not isinstance(entry, dict) or set(entry) != _ENTRY:
         raise ValueError(f"the array {shown} needs exactly dtype, shape and data_offsets")
     shape, offsets = entry["shape"], entry["data_offsets"]
@@ -117,17 +129,19 @@ def _place(name: str, entry: Any, size: int) -> tuple[int, int, str]:
         raise ValueError(f"the array {shown} needs a shape of up to {MOST_AXES} whole numbers")
     if not _naturals(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= size:
         raise ValueError(f"the array {shown} needs data_offsets within the {size} bytes of values")
-    dtype = array_type(entry["dtype"])
-    if dtype is None:
-        raise ValueError(
-            f"the array {shown} has the dtype {str(entry['dtype'])[:20]!r}, which NumPy can't hold"
+    dtype = entry["dtype"]
+    if not isinstance(dtype, str) or dtype not in STORED:
+        raise UnknownDtypeError(
+            f"the array {shown} has the dtype {str(dtype)[:20]!r}, expected one of "
+            f"{', '.join(sorted(STORED))}"
         )
-    largest = dtype.itemsize
+    bits, count = STORED[dtype].bits, 1
     for extent in shape:
         # Cut off, so that the product of hostile numbers does not get large.
-        largest = min(largest * max(extent, 1), _TOO_LARGE)
+        count = min(count * max(extent, 1), _TOO_LARGE)
     # NumPy refuses such extents even beside a zero.
-    if largest == _TOO_LARGE or (0 if 0 in shape else largest) != offsets[1] - offsets[0]:
+    too_large = count * max(bits, 8) // 8 >= _TOO_LARGE
+    if too_large or (0 if 0 in shape else count * bits) != 8 * (offsets[1] - offsets[0]):
         raise ValueError(f"the array {shown} has a shape of other bytes than its data_offsets")
     return offsets[0], offsets[1], name
 

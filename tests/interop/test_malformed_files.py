@@ -86,8 +86,15 @@ def refused(path: Path, data: bytes) -> bool:
         (packed({"a": entry(), "b": entry(offsets=(2, 3))}, b"123"), "'b' leaves a gap before it"),
         (packed({"a": entry()}, b"12"), "its arrays have 1 bytes, the file has 2"),
         (packed({"a": entry("BOOL")}, b"\2"), "'a' has booleans other than 0 and 1"),
-        (packed({"a": entry("F8_E4M3")}, b"1"), "the dtype 'F8_E4M3', which NumPy can't hold"),
-        (packed({"a": entry(["U8"])}, b"1"), "which NumPy can't hold"),
+        (
+            packed({"a": entry("F8_E9M9")}, b"1"),
+            "bad: the array 'a' has the dtype 'F8_E9M9', expected one of BF16,",
+        ),
+        (packed({"a": entry(["U8"])}, b"1"), "the dtype \"['U8']\", expected one of"),
+        (packed({"a": entry("F4")}, b"1"), "a shape of other bytes"),
+        (packed({"a": entry("F4", (3,), (0, 2))}, b"12"), "a shape of other bytes"),
+        (packed({"a": entry("F6_E2M3", (5,), (0, 4))}, b"1234"), "a shape of other bytes"),
+        (packed({"a": entry("F8_E8M0", (5,), (0, 4))}, b"1234"), "a shape of other bytes"),
         (packed({"__metadata__": {"epochs": 3}}), "__metadata__ must map text to text"),
         (packed({"__metadata__": ["x"]}), "__metadata__ must map text to text"),
         (packed({".".join("a" * 33): entry()}, b"1"), "more than 32 parts"),
@@ -97,9 +104,18 @@ def test_what_is_wrong_is_said(tmp_path, data, message):
     (tmp_path / "bad").write_bytes(data)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_safetensors(tmp_path / "bad")
-    if "booleans" not in message:
+    if "booleans" not in message and "the dtype" not in message:
         with pytest.raises(ValueError, match=r"load_metadata: .*bad: not a whole safetensors file"):
             load_metadata(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("dtype", ["F6_E2M3", "F6_E3M2"])
+def test_numbers_of_six_bits_are_named_and_their_metadata_read(tmp_path, dtype):
+    file = {"__metadata__": {"a": "b"}, "block": entry(dtype, (2, 2), (0, 3))}
+    (tmp_path / "x").write_bytes(packed(file, b"123"))
+    with pytest.raises(ValueError, match=rf"x: 'block' has the dtype '{dtype}', whose numbers share bytes"):
+        load_safetensors(tmp_path / "x")
+    assert load_metadata(tmp_path / "x") == {"a": "b"}
 
 
 def test_every_truncation_is_refused(tmp_path, whole):
@@ -135,7 +151,10 @@ json_values = st.recursive(
 entries = st.fixed_dictionaries(
     {},
     optional={
-        "dtype": st.sampled_from(["F32", "U8", "BOOL", "BF16", "I64", "C64", "F4", "nothing"]) | json_values,
+        "dtype": st.sampled_from(
+            ["F32", "U8", "BOOL", "BF16", "I64", "C64", "F4", "F6_E2M3", "F8_E5M2", "nothing"]
+        )
+        | json_values,
         "shape": st.lists(st.integers(-1, 3) | st.sampled_from([2**31, 2**62, 2**63]), max_size=4)
         | json_values,
         "data_offsets": st.lists(st.integers(-1, 12) | st.just(2**64), min_size=2, max_size=2) | json_values,
