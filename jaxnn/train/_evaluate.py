@@ -6,8 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxnn.core import Layer, describe, positive_int
+from jaxnn.core import Layer, check_key, describe, fold_index, fold_name, positive_int
 from jaxnn.metrics import merge
 from jaxnn.train._data import placed
 from jaxnn.train._epoch import examples
@@ -16,19 +17,25 @@ from jaxnn.train._reuse import is_hashable
 from jaxnn.train._step import Record, computed
 
 
-def evaluate(objective: Objective, params: Any, state: Any, data: Any, batch_size: int = 1024) -> Record:
+def evaluate(
+    objective: Objective, params: Any, state: Any, data: Any, batch_size: int = 1024, *, key: Any = None
+) -> Record:
     """Return the mean loss and the metrics over all of ``data``, by name: floats, or NumPy arrays.
 
-    Batches merge by their sums, so the result does not depend on ``batch_size``.
+    Batches merge by their sums, so the result does not depend on ``batch_size``, except for what a model
+    draws: each batch has a key of its own, folded with its number.
 
     Args:
-        objective: what is evaluated, with ``train=False`` and no key.
+        objective: what is evaluated, with ``train=False``.
         params: as ``fit`` returns them.
         state: likewise.
         data: a pytree of arrays with a common first axis, or an iterable of batches.
         batch_size: examples at a time.
+        key: typed key, for a model that draws in evaluation too; that of ``fit``'s ``train_state`` makes the
+            draws of its validation.
 
     Raises:
+        TypeError: ``key`` is not a typed key.
         ValueError: there are no examples, or arrays have unequal first axes.
 
     Example:
@@ -44,11 +51,13 @@ def evaluate(objective: Objective, params: Any, state: Any, data: Any, batch_siz
     size = positive_int("evaluate", "batch_size", batch_size)
     if objective.check is not None and not is_batches(data):
         objective.check(params, state, placed(data))
-    return make_evaluate(objective, size)(params, state, data)
+    if key is not None:
+        check_key("evaluate", key)
+    return make_evaluate(objective, size)(params, state, data, key)
 
 
 def make_evaluate(objective: Objective, batch_size: int) -> Any:
-    """Return ``(params, state, data) -> record``; what it compiles is kept for all calls.
+    """Return ``(params, state, data, key=None) -> record``; what it compiles is kept for all calls.
 
     Where ``objective`` has no hash, it is kept for all calls of what is returned.
     """
@@ -59,13 +68,16 @@ def make_evaluate(objective: Objective, batch_size: int) -> Any:
         one = jax.jit(functools.partial(sums, objective))
         whole = jax.jit(functools.partial(_sums_of_all, objective, batch_size))
 
-    def run(params: Any, state: Any, data: Any) -> Record:
+    def run(params: Any, state: Any, data: Any, key: Any = None) -> Record:
+        key = fold_name(key, "draw", "evaluate")
         if not is_batches(data):
             data = placed(data)
             if examples("evaluate", data) == 0:
                 raise ValueError("evaluate: there are no examples; pass at least one")
-            return computed(whole(params, state, data))
-        records = [one(params, state, placed(batch)) for batch in data]
+            return computed(whole(params, state, data, key))
+        records = [
+            one(params, state, placed(batch), fold_index(key, np.uint32(i))) for i, batch in enumerate(data)
+        ]
         if not records:
             raise ValueError("evaluate: there are no batches; an iterator can be read only once")
         return computed(functools.reduce(merge, records))
@@ -73,42 +85,48 @@ def make_evaluate(objective: Objective, batch_size: int) -> Any:
     return run
 
 
-def sums(objective: Objective, params: Any, state: Any, batch: Any) -> Record:
+def sums(objective: Objective, params: Any, state: Any, batch: Any, key: Any = None) -> Record:
     """Return the loss and the metrics of one batch as sums."""
-    terms = checked_terms(objective.evaluate(params, state, batch)[0])
+    terms = checked_terms(objective.evaluate(params, state, batch, key=key)[0])
     return {"loss": reduce_terms(terms), **terms.aux}
 
 
-def _sums_of_all(objective: Objective, batch_size: int, params: Any, state: Any, data: Any) -> Record:
+def _sums_of_all(
+    objective: Objective, batch_size: int, params: Any, state: Any, data: Any, key: Any
+) -> Record:
     n = jax.tree.leaves(data)[0].shape[0]
     size = min(batch_size, n)
     full, rest = divmod(n, size)
 
-    def part(start: Any, length: int) -> Record:
-        batch = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, length), data)
-        return sums(objective, params, state, batch)
+    def part(index: Any, length: int) -> Record:
+        batch = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, index * size, length), data)
+        return sums(objective, params, state, batch, fold_index(key, index))
 
     record = part(0, size)
-    record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i * size, size)), record)
-    return merge(record, part(full * size, rest)) if rest else record
+    record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i, size)), record)
+    return merge(record, part(full, rest)) if rest else record
 
 
 _batch = jax.jit(sums, static_argnums=0)
 _whole = jax.jit(_sums_of_all, static_argnums=(0, 1))
 
 
-def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int = 1024) -> Any:
+def predict(
+    model: Layer, params: Any, state: Any, inputs: Any, batch_size: int = 1024, *, key: Any = None
+) -> Any:
     """Return the outputs of ``model`` for all of ``inputs``, computed ``batch_size`` examples at a time.
 
     Args:
-        model: the layer, applied with ``train=False`` and no key.
+        model: the layer, applied with ``train=False``.
         params: as ``fit`` returns them.
         state: likewise.
         inputs: a pytree of arrays with a common first axis.
         batch_size: examples at a time.
+        key: typed key, for a model that draws in evaluation too; the batch of number ``i`` has
+            ``fold_in(key, i)``.
 
     Raises:
-        TypeError: ``model`` is not a layer.
+        TypeError: ``model`` is not a layer, or ``key`` is not a typed key.
         ValueError: there are no examples, or arrays have unequal first axes.
 
     Example:
@@ -121,6 +139,8 @@ def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int 
     """
     if not isinstance(model, Layer):
         raise TypeError(f"predict: model must be a Layer, got {describe(model)}")
+    if key is not None:
+        check_key("predict", key)
     inputs = placed(inputs)
     n, size = examples("predict", inputs), positive_int("predict", "batch_size", batch_size)
     if n == 0:
@@ -132,14 +152,15 @@ def predict(model: Layer, params: Any, state: Any, inputs: Any, batch_size: int 
         run = jax.jit(functools.partial(_outputs, model))
 
     def part(start: int) -> Any:
-        return run(params, state, jax.tree.map(lambda x: x[start : start + size], inputs))
+        batch = jax.tree.map(lambda x: x[start : start + size], inputs)
+        return run(params, state, batch, fold_index(key, np.uint32(start // size)))
 
     parts = [part(start) for start in range(0, n, size)]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _outputs(model: Layer, params: Any, state: Any, x: Any) -> Any:
-    return model.apply(params, state, x)[0]
+def _outputs(model: Layer, params: Any, state: Any, x: Any, key: Any) -> Any:
+    return model.apply(params, state, x, key=key)[0]
 
 
 _compiled_outputs = jax.jit(_outputs, static_argnums=0)

@@ -87,7 +87,9 @@ def fit(
         epochs: passes over the data.
         batch_size: examples in a batch; the last one of an epoch may be smaller. Not used for batches.
         key: the run's typed key: initial parameters, order of examples, dropout.
-        validation: data evaluated after each epoch, in any form that ``data`` may have.
+        validation: data evaluated after each epoch, in any form that ``data`` may have. A model that can't
+            be evaluated without a key draws the same numbers in each epoch, so that only what was learned
+            makes a difference: those of ``train.evaluate(..., key=result.train_state.key)``.
         validation_split: instead, the last share of ``data`` to keep for that.
         class_weight: weight of each class, by label or as an array.
         early_stopping: a policy, as ``train.early_stopping()`` makes it.
@@ -144,7 +146,7 @@ def fit(
     for part in (data, validation):
         if objective.check is not None and part is not None and not is_batches(part):
             objective.check(current.params, current.state, part)
-    _rehearse(objective, current, sample, validation, early_stopping)
+    draws = _rehearse(objective, current, sample, validation, early_stopping)
     if batched:
         runs = epochs_of_batches(objective, optimizer, data, epochs, ema)
     else:
@@ -166,7 +168,7 @@ def fit(
                 seconds = time.perf_counter() - began
                 weights = _weights(current, ema)
                 if stopped is None and evaluate is not None:
-                    scores = evaluate(*weights, validation)
+                    scores = evaluate(*weights, validation, current.key if draws else None)
                     record.update({f"val_{name}": value for name, value in scores.items()})
                 record.update(seconds=seconds, examples_per_second=outcome.examples / seconds)
                 history.records.append(record)
@@ -227,22 +229,36 @@ def _weights(current: TrainState, ema: float | None) -> tuple[Any, Any]:
 
 def _rehearse(
     objective: Objective, current: TrainState, sample: Any, validation: Any, policy: Policy | None
-) -> None:
-    """Find what would fail after the first epoch before it: evaluation by shapes, and the monitored name."""
+) -> bool:
+    """Find what would fail after the first epoch before it: evaluation by shapes, and the monitored name.
 
-    def recorded(part: Any) -> dict[str, Any]:
-        def run(params: Any, state: Any, part: Any) -> Record:
-            return finished(sums(objective, params, state, part))
+    Returns:
+        Whether evaluation needs a key. One that does not gets none, whatever it would do with it.
+    """
 
-        specs = jax.eval_shape(run, current.params, current.state, part)
+    def recorded(part: Any, key: Any) -> dict[str, Any]:
+        def run(params: Any, state: Any, part: Any, key: Any) -> Record:
+            return finished(sums(objective, params, state, part, key))
+
+        specs = jax.eval_shape(run, current.params, current.state, part, key)
         return {name: np.zeros(spec.shape) if spec.shape else 0.0 for name, spec in specs.items()}
 
-    record = recorded(sample)
-    if validation is not None:
-        part = sample if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)
-        record.update({f"val_{name}": value for name, value in recorded(part).items()})
+    def all_recorded(key: Any) -> dict[str, Any]:
+        record = recorded(sample, key)
+        if validation is not None:
+            part = sample if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)
+            record.update({f"val_{name}": value for name, value in recorded(part, key).items()})
+        return record
+
+    draws = False
+    try:
+        record = all_recorded(None)
+    except Exception:
+        # An objective of one's own may fail in its own way without a key; with one it says what is wrong.
+        record, draws = all_recorded(current.key), True
     if policy is not None:
         policy.update(policy.init, {"epoch": 1, **record})
+    return draws
 
 
 def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any) -> tuple[Any, Any]:
