@@ -10,15 +10,16 @@ import hypothesis
 import jax
 import pytest
 
+from experiments.runner.compiled_programs import keep_compiled_programs
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
-jax.config.update(
-    "jax_compilation_cache_dir",
-    os.environ.get("JAXNN_TEST_CACHE", str(Path(tempfile.gettempdir()) / "jaxnn-test-cache")),
+# A folder of each user's own: in a shared one, nobody else's programs are run, and nobody is kept from writing.
+OWNER = os.getuid() if hasattr(os, "getuid") else "user"
+keep_compiled_programs(
+    os.environ.get("JAXNN_TEST_CACHE") or Path(tempfile.gettempdir()) / f"jaxnn-test-cache-{OWNER}", 0.0
 )
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 hypothesis.settings.register_profile("jaxnn", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("jaxnn")

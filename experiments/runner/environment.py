@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.data.download import cache_folder
+from experiments.runner.compiled_programs import keep_compiled_programs, share_store
 
 
 def environment() -> dict[str, Any]:
@@ -35,13 +36,19 @@ def environment() -> dict[str, Any]:
 def enable_compilation_cache() -> None:
     """Keep compiled programs in the cache folder, so that a second run starts at once.
 
-    A cache that the caller has configured already is left alone.
+    A folder and limits that the caller has configured already are left as they are. A user without a home
+    and without ``JAXNN_CACHE`` keeps none: a folder open to all is no place for programs.
     """
     import jax
 
-    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
+        share_store()
+        return
+    try:
+        folder = cache_folder() / "compiled"
+    except RuntimeError:
+        return
+    keep_compiled_programs(folder, 0.1)
 
 
 def _processor() -> str:
