@@ -1,9 +1,9 @@
 """Compiled programs kept on disk, so that a second run starts at once, whatever else is done to the folder.
 
 JAX's own store writes an entry in place and believes what it reads: a process that reads while another one
-writes, or after one was killed, warns, and never mends the entry. Here an entry gets its name when it is whole
-and carries the digest of its content. One that fails it counts as absent: it is compiled again and replaced, in
-silence.
+writes, or after one was killed, warns, and never mends the entry. Here an entry gets its name when it is
+whole, and carries the digest of its content. One that fails it counts as absent: it is compiled again and
+replaced, in silence.
 """
 
 import hashlib
