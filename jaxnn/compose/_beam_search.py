@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.compose._choose import log_probabilities
 from jaxnn.compose._generated import continuation
 from jaxnn.core import Cell, Params, PyTree
 
@@ -23,6 +24,7 @@ def beam_search(
     beams: int,
     length_penalty: Any,
     time: int,
+    dtype: Any,
 ) -> tuple[Any, Any, Any]:
     """Find probable continuations in one loop.
 
@@ -40,6 +42,7 @@ def beam_search(
         beams: sequences kept for each row.
         length_penalty: exponent of the length that scores are divided by in the end.
         time: position from which the loop starts; the carry has seen those before.
+        dtype: of scores.
 
     Returns:
         Tokens and mask ``[batch, steps]`` and log-probability ``[batch]`` of the best beam of each row.
@@ -56,12 +59,11 @@ def beam_search(
     def body(loop: Any) -> Any:
         time, tokens, carry, score, ended = loop
         carry, logits = cell.step(params, carry, tokens[:, :, time].reshape(-1))
-        gain = jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(batch, beams, -1)
-        gain = jnp.where(jnp.isnan(gain), -jnp.inf, gain)
+        gain = log_probabilities(logits.astype(dtype)).reshape(batch, beams, -1)
         vocabulary = gain.shape[-1]
         if end is not None:
             # A beam that has ended goes on as it is, in one way only.
-            stay = jnp.where(jnp.arange(vocabulary, dtype=jnp.int32) == end, 0.0, -jnp.inf)
+            stay = jnp.where(jnp.arange(vocabulary, dtype=jnp.int32) == end, 0.0, -jnp.inf).astype(dtype)
             gain = jnp.where(ended[:, :, None], jnp.broadcast_to(stay, gain.shape), gain)
         candidates = (jnp.broadcast_to(score[:, :, None], gain.shape) + gain).reshape(batch, -1)
         best, places = jax.lax.top_k(candidates, beams)
@@ -83,7 +85,7 @@ def beam_search(
 
     # Beams start equal: all but the first count as impossible, so that the first step fills them with
     # different tokens.
-    score = jnp.where(jnp.arange(beams, dtype=jnp.int32) == 0, 0.0, -jnp.inf)
+    score = jnp.where(jnp.arange(beams, dtype=jnp.int32) == 0, 0.0, -jnp.inf).astype(dtype)
     loop = (
         jnp.asarray(time, jnp.int32),
         jnp.repeat(tokens[:, None], beams, axis=1),
@@ -93,8 +95,8 @@ def beam_search(
     )
     _, tokens, _, score, _ = jax.lax.while_loop(more, body, loop)
     found, mask = jax.vmap(lambda t: continuation(t, lengths, steps, end), 1, 1)(tokens)
-    length = jnp.sum(mask, axis=-1, dtype=jnp.float32)
-    best = jnp.argmax(score / length**length_penalty, axis=1)[:, None]
+    length = jnp.sum(mask, axis=-1, dtype=dtype)
+    best = jnp.argmax(score / length ** length_penalty.astype(dtype), axis=1)[:, None]
     tokens, mask = (jnp.take_along_axis(a, best[:, :, None], axis=1)[:, 0] for a in (found, mask))
     return tokens, mask, jnp.take_along_axis(score, best, axis=1)[:, 0]
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.compose._beam_search import beam_search
-from jaxnn.compose._choose import chooser
+from jaxnn.compose._choose import chooser, log_probabilities
 from jaxnn.compose._decoding_cell import DecodingCell
 from jaxnn.compose._generated import Generated, continuation
 from jaxnn.core import (
@@ -23,6 +23,7 @@ from jaxnn.core import (
     non_negative,
     positive_int,
     require_key,
+    wide_dtype,
 )
 
 
@@ -52,16 +53,17 @@ def generate(
     Args:
         cell: the cell.
         params: its parameters.
-        prompt: ``[batch, length]`` integers, or ``Masked`` where rows are padded on the right.
+        prompt: ``[batch, length]`` integers of any dtype, or ``Masked`` where rows are padded on the right.
         steps: tokens to generate at most.
         memory: passed to ``cell.init_carry`` as ``(token, memory)``; leaves ``[batch, ...]``.
         key: for sampling; one key gives one result.
         end_token: the token after which a row has ended; ``None`` for none.
-        temperature: 0 takes the most probable token; else tokens are drawn from
+        temperature: 0 takes the most probable token, of equal ones the first; else tokens are drawn from
             ``softmax(logits / temperature)``. May be traced, and is then taken as positive.
-        top_k: draw among the ``top_k`` most probable tokens (and their ties) only.
-        top_p: then among the fewest most probable ones whose probabilities add up to ``top_p``, in (0, 1]
-            (Holtzman et al., 2020, arXiv:1904.09751).
+        top_k: then draw among the ``top_k`` most probable tokens only; of equal ones the first count.
+        top_p: then among the fewest most probable of these whose probabilities, which add up to 1 again,
+            reach ``top_p``, in (0, 1] (Holtzman et al., 2020, arXiv:1904.09751). The order of the three is
+            that of Hugging Face's ``generate``, whose ``top_k`` keeps more where logits are equal.
         beams: more than 1 keeps that many partial sequences per row and returns the most probable one found
             (beam search), at temperature 0.
         length_penalty: beams are compared by ``log_probability / length ** length_penalty`` in the end.
@@ -131,7 +133,7 @@ def _run(
         return cell.init_carry(params, first if memory is None else (first, memory))
 
     carry = start(prompt[:, 0], memory)
-    vocabulary = _vocabulary(cell, params, carry, prompt[:, 0])
+    vocabulary, dtype = _logits(cell, params, carry, prompt[:, 0])
     for name, token in (("top_k", top_k), ("end_token", None if end is None else end + 1)):
         if token is not None and token > vocabulary:
             raise ValueError(
@@ -157,6 +159,7 @@ def _run(
             beams,
             numbers["length_penalty"],
             time,
+            dtype,
         )
         return Generated(*found)
     choose = chooser(sampled, top_k, numbers["temperature"], numbers["top_p"])
@@ -168,9 +171,9 @@ def _run(
     def body(loop: Any) -> Any:
         time, tokens, carry, total, ended = loop
         carry, logits = cell.step(params, carry, tokens[:, time])
-        logits = logits.astype(jnp.float32)
+        logits = logits.astype(dtype)
         token = choose(None if key is None else jax.random.fold_in(key, time), logits)
-        gain = jnp.take_along_axis(jax.nn.log_softmax(logits), token[:, None], axis=1)[:, 0]
+        gain = jnp.take_along_axis(log_probabilities(logits), token[:, None], axis=1)[:, 0]
         writes = (time + 1 >= lengths) & ~ended
         tokens = tokens.at[:, time + 1].set(jnp.where(writes, token, tokens[:, time + 1]))
         total = total + jnp.where(writes, gain, 0)
@@ -183,15 +186,15 @@ def _run(
         jnp.asarray(time, jnp.int32),
         tokens,
         carry,
-        jnp.zeros(batch, jnp.float32),
+        jnp.zeros(batch, dtype),
         jnp.zeros(batch, bool),
     )
     _, tokens, _, total, _ = jax.lax.while_loop(more, body, loop)
     return Generated(*continuation(tokens, lengths, steps, end), total)
 
 
-def _vocabulary(cell: Cell, params: Params, carry: PyTree, token: Any) -> int:
-    """How many logits the cell gives, if it gives logits."""
+def _logits(cell: Cell, params: Params, carry: PyTree, token: Any) -> tuple[int, Any]:
+    """How many logits the cell gives, if it gives logits, and the dtype in which they are compared."""
     logits = jax.eval_shape(cell.step, params, carry, token)[1]
     shape = getattr(logits, "shape", ())
     if len(shape) != 2 or shape[0] != token.shape[0] or not jnp.issubdtype(logits.dtype, jnp.floating):
@@ -199,7 +202,7 @@ def _vocabulary(cell: Cell, params: Params, carry: PyTree, token: Any) -> int:
             "generate: the cell must map tokens [batch] to logits [batch, vocabulary], got "
             f"{describe(logits)} for {describe(token)}; end the model with nn.dense(vocabulary)"
         )
-    return shape[1]
+    return shape[1], wide_dtype(logits.dtype)
 
 
 def _read_prompt(prompt: Any) -> tuple[Any, Any]:

@@ -11,7 +11,8 @@ class Generated(NamedTuple):
     Attributes:
         tokens: ``[batch, steps]`` int32, without the prompt; ``end_token`` after the end.
         mask: ``[batch, steps]`` bool, ``True`` up to and including the first ``end_token``.
-        log_probability: ``[batch]``, of these tokens given the prompt under the model itself, in nats.
+        log_probability: ``[batch]``, of these tokens given the prompt under the model itself, in nats; NaN
+            where a logit is NaN.
     """
 
     tokens: Any
