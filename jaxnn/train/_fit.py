@@ -17,7 +17,7 @@ from jaxnn.train._early_stopping import Policy
 from jaxnn.train._epoch import check_batch_size, examples, steps_per_epoch
 from jaxnn.train._evaluate import is_batches, make_evaluate, sums
 from jaxnn.train._history import History
-from jaxnn.train._interrupt import Interrupt
+from jaxnn.train._interrupt import Interrupt, InterruptedReadingError
 from jaxnn.train._objective import Objective
 from jaxnn.train._progress import make_progress
 from jaxnn.train._runs import compiled_epochs, epochs_of_batches
@@ -164,11 +164,17 @@ def fit(
                 began = time.perf_counter()
                 outcome = run(current, epoch, interrupt, shown)
                 current, stopped = outcome.train_state, outcome.stopped
+                if outcome.record is None:
+                    break
                 record: dict[str, Any] = {"epoch": epoch, **computed(outcome.record)}
                 seconds = time.perf_counter() - began
                 weights = _weights(current, ema)
                 if stopped is None and evaluate is not None:
-                    scores = evaluate(*weights, validation, current.key if draws else None)
+                    part = interrupt.read(validation) if is_batches(validation) else validation
+                    try:
+                        scores = evaluate(*weights, part, current.key if draws else None)
+                    except InterruptedReadingError:
+                        scores, stopped = {}, "interrupted"
                     record.update({f"val_{name}": value for name, value in scores.items()})
                 record.update(seconds=seconds, examples_per_second=outcome.examples / seconds)
                 history.records.append(record)

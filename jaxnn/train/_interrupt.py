@@ -2,8 +2,13 @@
 
 import signal
 import threading
+from collections.abc import Generator, Iterable
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+
+class InterruptedReadingError(Exception):
+    """Ctrl-C was heard while the next batch was being read."""
 
 
 class Interrupt:
@@ -16,6 +21,8 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
+        self._again = False
+        self._reading = False
         self._previous: Any = None
 
     def __enter__(self) -> Self:
@@ -25,12 +32,45 @@ class Interrupt:
         return self
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
+        self._again = self.requested
         self.requested = True
+        if self._again or self._reading:
+            raise KeyboardInterrupt
 
     def __exit__(
         self, _type: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
+
+    def read(self, batches: Iterable[Any]) -> Generator[Any]:
+        """Yield the batches, read in the caller's thread, until Ctrl-C.
+
+        The first Ctrl-C is thrown into a reader at work, which may never return by itself; no weights are
+        on their way then. A thread of its own would not see the configuration of JAX that the caller has
+        entered, its context variables, or what belongs to its thread, and could not be stopped. The device
+        works on while this one reads, since compiled calls return before their results are there.
+
+        Raises:
+            InterruptedReadingError: Ctrl-C was heard before the next batch had been read.
+        """
+        iterator = None
+        while True:
+            if self.requested:
+                raise InterruptedReadingError
+            try:
+                try:
+                    self._reading = True
+                    iterator = iter(batches) if iterator is None else iterator
+                    batch = next(iterator)
+                finally:
+                    self._reading = False
+            except StopIteration:
+                return
+            except KeyboardInterrupt:
+                # A signal may come when `finally` has begun and not yet done its work.
+                self._reading = False
+                if self._again or not self.requested:
+                    raise
+                raise InterruptedReadingError from None
+            yield batch

@@ -1,6 +1,5 @@
 """One epoch as ``fit`` runs it: in pieces between which the host shows progress and hears Ctrl-C."""
 
-import contextlib
 import functools
 import math
 import time
@@ -12,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxnn.train._data import placed
 from jaxnn.train._epoch import Epoch, compile_epoch, epoch_order, examples, steps_per_epoch
-from jaxnn.train._interrupt import Interrupt
+from jaxnn.train._interrupt import Interrupt, InterruptedReadingError
 from jaxnn.train._objective import Objective
-from jaxnn.train._prefetch import prefetched
 from jaxnn.train._progress import Progress
 from jaxnn.train._reuse import reused
 from jaxnn.train._state import TrainState
@@ -29,13 +28,13 @@ class Outcome(NamedTuple):
 
     Attributes:
         train_state: the state after it.
-        record: its sums.
+        record: its sums; ``None`` if it was interrupted before its first batch.
         examples: how many were trained.
         stopped: why it ended before its end, or ``None``.
     """
 
     train_state: TrainState
-    record: Record
+    record: Record | None
     examples: int
     stopped: str | None
 
@@ -113,37 +112,37 @@ def epochs_of_batches(
     step = pure_step(objective, optimizer, ema)
     advance = reused(_compiled_step, objective, optimizer, ema)
 
-    def runner(batches: Iterable[Any]) -> Run:
-        def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
-            with contextlib.closing(prefetched(batches)) as stream:
-                return consume(stream, state, epoch, interrupt, shown)
-
-        def consume(
-            stream: Iterable[Any], state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress
-        ) -> Outcome:
-            record, seen, count, began, last = None, 0, 0, time.perf_counter(), time.perf_counter()
-            for batch in stream:
+    def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
+        record, seen, count, stopped = None, 0, 0, None
+        began = last = time.perf_counter()
+        pending: Record | None = None
+        try:
+            for read in interrupt.read(data):
+                batch = placed(read)
                 record = empty_record(record_spec(step, state, batch)) if record is None else record
                 state, record = advance(state, batch, record)
                 seen, count = seen + jax.tree.leaves(batch)[0].shape[0], count + 1
                 now = time.perf_counter()
-                if now - last < _CHUNK_SECONDS:
-                    continue
-                last, numbers = now, computed(record)
-                if not math.isfinite(numbers["loss"]):
-                    return Outcome(state, record, seen, _non_finite(numbers["loss"], epoch, count))
-                shown.advance(epoch, count, None, numbers, seen / (now - began))
-                if interrupt.requested:
-                    return Outcome(state, record, seen, "interrupted")
-            if record is None:
+                if pending is not None:
+                    # Those of the batch before: the device has this one to work on while the next is read.
+                    numbers, pending, last = computed(pending), None, now
+                    if not math.isfinite(numbers["loss"]):
+                        break
+                    shown.advance(epoch, count, None, numbers, seen / (now - began))
+                elif now - last >= _CHUNK_SECONDS:
+                    pending = jax.tree.map(jnp.copy, record)
+        except InterruptedReadingError:
+            stopped = "interrupted"
+        if record is None:
+            if stopped is None:
                 raise ValueError("fit: the data held no batches in this epoch; can it be read only once?")
-            loss = computed(record)["loss"]
-            stopped = None if math.isfinite(loss) else _non_finite(loss, epoch, count)
-            return Outcome(state, record, seen, stopped)
+            return Outcome(state, None, 0, stopped)
+        loss = computed(record)["loss"]
+        return Outcome(
+            state, record, seen, stopped if math.isfinite(loss) else _non_finite(loss, epoch, count)
+        )
 
-        return run
-
-    return (runner(data) for _ in range(epochs))
+    return (run for _ in range(epochs))
 
 
 # A second fit with the same objective and rule, on data of the same shapes, compiles nothing: jit keeps its
