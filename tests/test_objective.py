@@ -103,3 +103,82 @@ def test_labels_of_weight_zero_may_be_out_of_range() -> None:
     assert result.stopped is None
     with pytest.raises(ValueError, match="labels from -1"):
         train.evaluate(TASK, result.params, result.state, (X, labels))
+
+
+HIDING = {
+    "dense": nn.chain(nn.dense(5), jnp.tanh, nn.dense(2)),
+    "layer norm": nn.chain(nn.layer_norm(), nn.dense(2)),
+    "conv": nn.chain(nn.reshape(2, 2, 1), nn.conv(2, (2, 2)), nn.flatten(), nn.dense(2)),
+}
+
+
+def zero_rows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eight examples of weight 1, of which numbers 3 and 6 have weight 0."""
+    weights = np.ones(8, np.float32)
+    weights[[3, 6]] = 0
+    return X[:8], Y[:8], weights
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", HIDING)
+def test_inputs_of_weight_0_that_are_not_finite_are_as_if_absent(name: str, value: float) -> None:
+    x, y, weights = zero_rows()
+    bad, kept = x.copy(), weights > 0
+    bad[3], bad[6, 1] = value, value
+    task = train.supervised(HIDING[name], losses.cross_entropy, metrics=(metrics.accuracy,))
+    start = train.TrainState.create(task, RULE, KEY, (x, y))
+    step = train.make_step(task, RULE)
+    (new, record), (expected, alone) = step(start, (bad, y, weights)), step(start, (x[kept], y[kept]))
+    for a, b in zip(jax.tree.leaves(new.params), jax.tree.leaves(expected.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    for metric in record:
+        assert float(record[metric].compute()) == pytest.approx(float(alone[metric].compute()), rel=1e-5)
+    assert not step(start, (bad, y))[1]["loss"].compute() < 100
+
+
+def test_what_is_hidden_reaches_no_statistics_targets_or_later_position() -> None:
+    x, y, weights = zero_rows()
+    bad = x.copy()
+    bad[3] = np.nan
+    norm = train.supervised(nn.chain(nn.batch_norm(), nn.dense(2)), losses.cross_entropy)
+    new, _ = train.make_step(norm, RULE)(train.TrainState.create(norm, RULE, KEY, (x, y)), (bad, y, weights))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((new.params, new.state, new.opt_state)))
+    targets = x[:, :1].copy()
+    targets[3], targets[6] = np.nan, np.inf
+    squares = train.supervised(nn.dense(1), losses.squared_error, {"mean": squared_mean})
+    params, state = squares.init(KEY, (x, targets))
+    found = train.evaluate(squares, params, state, (bad, targets, weights))
+    assert found["mean"] == pytest.approx(found["loss"], rel=1e-6)
+    alone = train.evaluate(squares, params, state, (x[weights > 0], targets[weights > 0]))
+    assert found["loss"] == pytest.approx(alone["loss"], rel=1e-6)
+    sequences, labels = x.reshape(2, 4, 4).copy(), y.reshape(2, 4)
+    over_time = np.ones((2, 4), np.float32)
+    over_time[0], over_time[1, 2:] = 0, 0
+    sequences[0], sequences[1, 2:] = np.nan, np.inf
+    lstm = train.supervised(nn.chain(nn.lstm(3), nn.dense(2)), losses.cross_entropy)
+    start = train.TrainState.create(lstm, RULE, KEY, (sequences, labels))
+    new, _ = train.make_step(lstm, RULE)(start, (sequences, labels, over_time))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(new.params))
+
+
+def squared_mean(outputs, targets, weights):
+    return metrics.Mean.of(jnp.square(outputs - targets)[:, 0], weights)
+
+
+def test_finite_inputs_of_weight_0_stay_since_they_may_bear_on_others() -> None:
+    seen = []
+
+    def look(params, x):
+        jax.debug.callback(lambda value: seen.append(np.asarray(value)), x)
+        return x
+
+    x, y, weights = zero_rows()
+    bad = x.copy()
+    bad[3, 0] = np.nan
+    task = train.supervised(nn.chain(nn.stateless("look", None, look), nn.dense(2)), losses.cross_entropy)
+    params, state = task.init(KEY, (x, y))
+    task.evaluate(params, state, (bad, y, weights))
+    jax.effects_barrier()
+    expected = x.copy()
+    expected[3, 0] = 0
+    np.testing.assert_array_equal(seen[-1], expected)

@@ -65,7 +65,9 @@ def supervised(
 
     Batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``; each may be a pytree. Weights
     ``[batch]`` (or ``[batch, time]``) multiply losses and metrics. Where the outputs or targets are
-    ``Masked``, padding has weight 0.
+    ``Masked``, padding has weight 0. Where the weight is 0, inputs that are not finite become 0, and targets
+    may be anything: neither reaches a gradient, a metric or the state. An example of weight 0 still enters
+    the statistics that a layer takes of a batch, as ``batch_norm`` does; ``Masked`` inputs keep it out.
 
     Args:
         model: the layer.
@@ -108,11 +110,14 @@ def supervised(
         params: Any, state: Any, batch: PyTree, *, key: Any = None, train: bool = False
     ) -> tuple[Terms, Any]:
         inputs, targets, weights = _unpack(batch)
+        if weights is not None:
+            inputs = _without_nonfinite(inputs, weights != 0)
         outputs, state = model.apply(params, state, inputs, key=key, train=train)
         outputs, targets, masks = _unmask(outputs, targets)
         mask = None if aligns else _combined(**masks)
         parts = (mask, None if weights is None else weights != 0)
         outputs = _hidden(outputs, parts, jnp.inexact)
+        targets = _hidden(targets, parts, jnp.inexact)
         if not aligns and _are_labels(outputs, targets):
             # Padding is often marked by what is no class, which a loss called outside of jit would refuse.
             targets = _hidden(targets, parts, jnp.integer)
@@ -234,6 +239,29 @@ def _hidden(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
         if real is not None:
             tree = jax.tree.map(functools.partial(one, real=real), tree)
     return tree
+
+
+def _without_nonfinite(inputs: Any, real: Any) -> Any:
+    """Put 0 for NaN and infinities where nothing counts: a gradient of 0 times one of them would be NaN.
+
+    What is finite stays, since it may bear on what counts: on statistics of the batch, on later positions.
+    """
+
+    def one(leaf: Any) -> Any:
+        if not hasattr(leaf, "shape") or not jnp.issubdtype(leaf.dtype, jnp.inexact) or not leaf.ndim:
+            return leaf
+        counts = real
+        if leaf.shape[: real.ndim] != real.shape:
+            counts = jnp.any(real.reshape(real.shape[0], -1), 1) if real.ndim else real
+        if leaf.shape[: counts.ndim] != counts.shape:
+            return leaf
+        wrong = ~jnp.isfinite(leaf)
+        if leaf.ndim == real.ndim > 1:
+            # One number a position may be an additive mask, whose infinities mean something.
+            wrong = jnp.isnan(leaf)
+        return jnp.where(wrong & ~spread_mask(counts, leaf.shape), 0, leaf)
+
+    return jax.tree.map(one, inputs)
 
 
 def _takes_masks(loss: Callable[..., Any]) -> bool:
