@@ -73,3 +73,30 @@ def test_errors() -> None:
         train.partition(PARAMS, "tail.*")
     with pytest.raises(TypeError, match="partition: parameters must be nested dicts, got float32"):
         train.partition(X, "head.*")
+
+
+@jax.tree_util.register_pytree_node_class
+class CallableTree(dict):
+    """A tree of bools with a call of its own, as a module of other libraries is."""
+
+    def __call__(self, path):
+        raise AssertionError("a tree must not be called")
+
+    def tree_flatten(self):
+        return tuple(self.values()), tuple(self)
+
+    @classmethod
+    def tree_unflatten(cls, names, values):
+        return cls(zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize("tree", [{"kernel": True, "bias": False}, CallableTree(kernel=True), {}])
+def test_a_tree_of_bools_is_no_choice_by_path(tree) -> None:
+    params = {"kernel": jnp.ones(2), "bias": jnp.ones(2)}
+    with pytest.raises(TypeError, match=r"partition: expected a pattern of paths .* got "):
+        train.partition(params, tree)
+    with pytest.raises(TypeError, match=r"l2: expected a pattern of paths .* got "):
+        losses.l2(0.1, where=tree)
+    chosen = train.partition(params, jax.tree_util.Partial(lambda name, path: path == name, "kernel"))
+    assert list(chosen.trained) == ["kernel"]
+    assert list(train.partition(params, {"kernel"}).trained) == ["kernel"]

@@ -2,8 +2,10 @@
 
 import fnmatch
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+
+import jax
 
 from jaxnn.core._spec import describe
 
@@ -18,19 +20,27 @@ def chooser(owner: str, where: Where) -> Callable[[str, Any], bool]:
     Raises:
         TypeError: ``where`` is none of these.
     """
-    if callable(where):
+    if callable(where) and not _is_tree(where):
         try:
             inspect.signature(where).bind("path", None)
         except TypeError:
             return lambda path, _: bool(where(path))
         return lambda path, leaf: bool(where(path, leaf))
-    patterns = (where,) if isinstance(where, str) else tuple(where)
+    several = isinstance(where, Iterable) and not isinstance(where, str) and not _is_tree(where)
+    patterns = tuple(where) if several else (where,)
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
         raise TypeError(
             f"{owner}: expected a pattern of paths such as 'head.*', several, or a function of the path, "
             f"got {describe(where)}"
         )
     return lambda path, _: any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _is_tree(where: Any) -> bool:
+    """Whether ``where`` is a tree, as a mask of bools is, which may be callable or iterable for other ends."""
+    if isinstance(where, list | tuple | jax.tree_util.Partial):
+        return False
+    return not jax.tree_util.all_leaves([where])
 
 
 def named_leaves(owner: str, tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -110,6 +110,18 @@ def need_params(rule: str, params: Tree | None) -> Tree:
     return params
 
 
+def _makes_mask(mask: Any) -> bool:
+    """Whether ``mask`` is a function of the parameters; a tree of bools can be callable, as a module is.
+
+    As Optax has it, what holds leaves is a tree, unless all of them are functions; ``jax.tree_util.Partial``,
+    whose leaves are its arguments, is a function all the same.
+    """
+    if isinstance(mask, jax.tree_util.Partial):
+        return True
+    leaves = jax.tree.leaves(mask)
+    return bool(leaves) and all(map(callable, leaves))
+
+
 def masked(rule: str, params: Tree, mask: Mask, name: str = "mask") -> list[jax.Array | None]:
     """Return the leaves of ``params``, with ``None`` for those that ``mask`` leaves out.
 
@@ -126,7 +138,9 @@ def masked(rule: str, params: Tree, mask: Mask, name: str = "mask") -> list[jax.
     """
     if mask is None:
         return jax.tree.leaves(params)
-    chosen = mask(params) if callable(mask) else mask
+    chosen: Any = mask
+    if _makes_mask(mask):
+        chosen = chosen(params)
     for path, flag in jax.tree.leaves_with_path(chosen):
         plain = isinstance(flag, (bool, int, np.bool_, np.ndarray, jax.Array)) and np.ndim(flag) == 0
         if isinstance(flag, Tracer) or not plain:

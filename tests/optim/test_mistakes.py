@@ -192,3 +192,56 @@ def test_adafactor_before_its_decay_is_counted() -> None:
         update, state = late.update(g, state, p)
         wanted, other = plain.update(g, other, p)
         np.testing.assert_allclose(update, wanted, rtol=1e-6)
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Module:
+    """A tree that is callable, as a module of other libraries is."""
+
+    def __init__(self, kernel, bias):
+        self.kernel, self.bias = kernel, bias
+
+    def __call__(self, x):
+        raise AssertionError("a mask that is a tree must not be called")
+
+    def tree_flatten_with_keys(self):
+        key = jax.tree_util.GetAttrKey
+        return ((key("kernel"), self.kernel), (key("bias"), self.bias)), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        return cls(*children)
+
+
+def _kernels_alone(params):
+    return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
+
+
+MASKS = {
+    "a callable tree": (Module(True, False), Module),
+    "a callable tree, traced before": (jax.tree.map(np.bool_, Module(True, False)), Module),
+    "a dict": ({"kernel": True, "bias": False}, dict),
+    "a function": (_kernels_alone, dict),
+    "a function of a callable tree": (_kernels_alone, Module),
+    "bound arguments": (jax.tree_util.Partial(lambda least, p: _kernels_alone(p), 2), dict),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize(
+    ("rule", "argument"),
+    [("adamw", "mask"), ("lion", "mask"), ("lamb", "mask"), ("lars", "weight_decay_mask"),
+     ("muon", "weight_decay_mask"), ("adafactor", "weight_decay_mask")],
+)  # fmt: skip
+def test_a_mask_is_called_only_where_optax_calls_it(name: str, rule: str, argument: str) -> None:
+    mask, make = MASKS[name]
+    params = make(kernel=jnp.ones((3, 3)), bias=jnp.ones(3))
+    grads = jax.tree.map(jnp.zeros_like, params)
+    decay = "weight_decay_rate" if rule == "adafactor" else "weight_decay"
+    transform = getattr(optim, rule)(0.1, **{decay: 0.5, argument: mask})
+    updates, _ = transform.update(grads, transform.init(params), params)
+    moved = [bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(updates)]
+    wanted = mask if name != "bound arguments" else _kernels_alone
+    theirs = optax.add_decayed_weights(0.5, mask=wanted)
+    expected, _ = theirs.update(grads, theirs.init(params), params)
+    assert moved == [bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(expected)]
