@@ -36,6 +36,7 @@ from jaxnn.core._masked import has_masked as has_masked
 from jaxnn.core._masked import refuse_masked as refuse_masked
 from jaxnn.core._masked import spread_mask as spread_mask
 from jaxnn.core._nearest import nearest as nearest
+from jaxnn.core._printable import printable as printable
 from jaxnn.core._probe import PROBE as PROBE
 from jaxnn.core._probe import RECORD as RECORD
 from jaxnn.core._probe import SHIFT as SHIFT

@@ -30,6 +30,7 @@ from jaxnn.core import (
     describe,
     lift,
     plan_layer,
+    printable,
     spec_of,
 )
 from jaxnn.inspect._back_equations import equations_by_hand, gradients_by_jax
@@ -84,7 +85,7 @@ class BackpropTrace:
     def __str__(self) -> str:
         from jaxnn.inspect._trace_table import written
 
-        return written(self)
+        return printable(written(self))
 
 
 @overload

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from jaxnn.core import printable
 from jaxnn.inspect._columns import columns, number
 
 INFIX = {
@@ -59,7 +60,7 @@ class Graph:
             for node in self.nodes
             if node.operation != "constant"
         ]
-        return columns(header, lines, "<<>>")
+        return printable(columns(header, lines, "<<>>"))
 
     def written(self, node: Node) -> str:
         """Return the formula of a node in terms of others, as ``x + y``."""

@@ -19,6 +19,7 @@ from jaxnn.core import (
     Shift,
     describe,
     filled,
+    printable,
     split_records,
     with_probe,
 )
@@ -57,7 +58,7 @@ class NonFinite:
             "input": "the batch at",
             "start": "before the step,",
         }[self.during]
-        return f"step {self.step}, {self.during}: first not finite is {what} {self.path}{copy}"
+        return printable(f"step {self.step}, {self.during}: first not finite is {what} {self.path}{copy}")
 
 
 def locate_nonfinite(

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jaxnn.core import Layer, Plan, check_train, describe, lift, plan_layer, spec_of
+from jaxnn.core import Layer, Plan, check_train, describe, lift, plan_layer, printable, spec_of
 from jaxnn.inspect._flops import flops_of
 
 
@@ -78,19 +78,21 @@ class Summary:
             right = [cell.rjust(width) for cell, width in zip(line[3:], widths[3:], strict=True)]
             return "  ".join([*left, *right]).rstrip()
 
-        return "\n".join(
-            [
-                f"Model: {self.name}   input: {describe(self.input)}",
-                rule,
-                written(header),
-                rule,
-                *map(written, table),
-                rule,
-                f"Total params: {self.params + self.state:,}",
-                f"Trainable params: {self.params:,} ({_bytes(self.param_bytes)})",
-                f"Non-trainable params (state): {self.state:,}",
-                f"FLOPs, forward: {_short(self.flops)}",
-            ]
+        return printable(
+            "\n".join(
+                [
+                    f"Model: {self.name}   input: {describe(self.input)}",
+                    rule,
+                    written(header),
+                    rule,
+                    *map(written, table),
+                    rule,
+                    f"Total params: {self.params + self.state:,}",
+                    f"Trainable params: {self.params:,} ({_bytes(self.param_bytes)})",
+                    f"Non-trainable params (state): {self.state:,}",
+                    f"FLOPs, forward: {_short(self.flops)}",
+                ]
+            )
         )
 
 

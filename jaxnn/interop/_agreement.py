@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnn.core import printable
+
 
 class Agreement(NamedTuple):
     """How far two models that should compute the same are apart.
@@ -23,7 +25,7 @@ class Agreement(NamedTuple):
         rows = [
             f"{error:.1e}  {name}" for name, error in sorted(self.errors.items(), key=lambda item: -item[1])
         ]
-        return "\n".join([f"{len(rows)} arrays agree to {self.tolerance:.0e}", *rows])
+        return printable("\n".join([f"{len(rows)} arrays agree to {self.tolerance:.0e}", *rows]))
 
 
 def agreement(owner: str, outputs: Any, gradients: Any, tolerance: float) -> Agreement:

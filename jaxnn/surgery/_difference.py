@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import describe
+from jaxnn.core import describe, printable
 from jaxnn.surgery._paths import paths_of
 
 
@@ -62,7 +62,7 @@ class Difference(NamedTuple):
         ]
         same = len(self.leaves) - len(different)
         total = f"{len(different)} of {len(self.leaves)} leaves differ, {same} are equal"
-        return "\n".join([*(lines if different else ()), total])
+        return printable("\n".join([*(lines if different else ()), total]))
 
 
 def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> Difference:

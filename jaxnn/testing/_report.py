@@ -4,6 +4,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from jaxnn.core import printable
+
 
 class Outcome(enum.Enum):
     """What one check concluded; only ``PASS`` lets a report pass."""
@@ -100,7 +102,7 @@ class Report:
             lines.extend(f"      {line}" for line in verdict.detail.splitlines())
         if bad and self.call:
             lines.append(f"  replay: {self.replay}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def table(self) -> str:
         """Every verdict on a line of its own, then the notes, then the failures in full."""
@@ -114,7 +116,7 @@ class Report:
             lines.append(line.rstrip())
         lines.extend(f"note          {note}" for note in self.notes)
         lines.append(f"{self} in {self.seconds:.1f} s" if not self.failures else str(self))
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class CheckError(AssertionError):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import describe
+from jaxnn.core import describe, printable
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Many:
                 spread = f" ± {values.std(ddof=1):.2g}" if self.seeds > 1 else ""
                 cells.append(f"{values.mean():.6g}{spread}")
             lines.append(" | ".join(cells))
-        return "\n".join(f"| {line} |" for line in lines)
+        return printable("\n".join(f"| {line} |" for line in lines))
 
     @property
     def _axis(self) -> int:

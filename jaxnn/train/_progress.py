@@ -1,7 +1,11 @@
 """What a user sees while ``fit`` runs: a bar, plain lines, or nothing."""
 
+import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any, Protocol
+
+from jaxnn.core import printable
 
 
 class Progress(Protocol):
@@ -19,11 +23,15 @@ class Progress(Protocol):
 
 def make_progress(progress: bool | None, epochs: int) -> Progress:
     """Return the bar (``True``, or ``None`` on a terminal), plain lines (``None`` elsewhere) or nothing."""
-    if progress is False:
+    if progress is False or sys.stdout is None:
         return _Silent()
-    if progress or sys.stdout.isatty():
-        return _Bar(epochs)
-    return _Lines(epochs)
+    return _Forgiving(lambda: _Bar(epochs) if progress or _is_terminal() else _Lines(epochs))
+
+
+def _is_terminal() -> bool:
+    """Whether standard output is a terminal; notebooks and services put objects of their own there."""
+    asked = getattr(sys.stdout, "isatty", None)
+    return bool(asked is not None and asked())
 
 
 def format_record(record: dict[str, Any]) -> str:
@@ -50,12 +58,44 @@ class _Silent:
         pass
 
 
+class _Forgiving:
+    """Shows what another shows until that fails: a run is worth more than a line about it.
+
+    A pipe may be closed, a disk full, and what stands for standard output need not be a whole file.
+    """
+
+    def __init__(self, make: Callable[[], Progress]) -> None:
+        self._shown: Progress = _Silent()
+        self._try(lambda: setattr(self, "_shown", make()))
+
+    def advance(self, epoch: int, step: int, steps: int | None, shown: dict[str, Any], rate: float) -> None:
+        self._try(lambda: self._shown.advance(epoch, step, steps, shown, rate))
+
+    def finish(self, record: dict[str, Any]) -> None:
+        self._try(lambda: self._shown.finish(record))
+
+    def close(self) -> None:
+        self._try(lambda: self._shown.close())
+
+    def _try(self, show: Callable[[], Any]) -> None:
+        try:
+            show()
+        except Exception:
+            failed, self._shown = self._shown, _Silent()
+            with contextlib.suppress(Exception):
+                failed.close()
+
+
 class _Lines(_Silent):
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
 
     def finish(self, record: dict[str, Any]) -> None:
-        print(_line(record, self._epochs), flush=True)
+        # Whatever can be written to will do; a file is flushed, so that a log is read as it grows.
+        sys.stdout.write(printable(_line(record, self._epochs)) + "\n")
+        flush = getattr(sys.stdout, "flush", None)
+        if flush is not None:
+            flush()
 
 
 class _Bar:
@@ -84,7 +124,7 @@ class _Bar:
         self._bar.update(self._task, completed=step, epoch=epoch, numbers=format_record(shown), rate=rate)
 
     def finish(self, record: dict[str, Any]) -> None:
-        self._bar.console.print(_line(record, self._epochs), highlight=False)
+        self._bar.console.print(printable(_line(record, self._epochs)), highlight=False)
 
     def close(self) -> None:
         self._bar.stop()
