@@ -37,7 +37,7 @@ def chooser(owner: str, where: Where) -> Callable[[str, Any], bool]:
 
 
 def _is_tree(where: Any) -> bool:
-    """Whether ``where`` is a tree, as a mask of bools is, which may be callable or iterable for other ends."""
+    """Whether ``where`` is a tree, as a mask of bools is, whatever else it can be used for."""
     if isinstance(where, list | tuple | jax.tree_util.Partial):
         return False
     return not jax.tree_util.all_leaves([where])
