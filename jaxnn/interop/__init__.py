@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from jaxnn.interop._flax_layer import flax_layer as flax_layer
     from jaxnn.interop._from_flax import from_flax as from_flax
     from jaxnn.interop._from_flax import to_flax as to_flax
+    from jaxnn.interop._from_torch import Unmatched as Unmatched
     from jaxnn.interop._from_torch import from_torch as from_torch
     from jaxnn.interop._load_safetensors import load_metadata as load_metadata
     from jaxnn.interop._load_safetensors import load_safetensors as load_safetensors
     from jaxnn.interop._save_safetensors import save_safetensors as save_safetensors
-    from jaxnn.interop._torch_rules import AfterFlatten as AfterFlatten
-    from jaxnn.interop._torch_rules import Tensor as Tensor
+    from jaxnn.interop._torch_names import AfterFlatten as AfterFlatten
+    from jaxnn.interop._torch_names import Tensor as Tensor
 
 _HOMES = {
-    "AfterFlatten": "jaxnn.interop._torch_rules",
+    "AfterFlatten": "jaxnn.interop._torch_names",
     "Agreement": "jaxnn.interop._agreement",
-    "Tensor": "jaxnn.interop._torch_rules",
+    "Tensor": "jaxnn.interop._torch_names",
+    "Unmatched": "jaxnn.interop._from_torch",
     "check_flax": "jaxnn.interop._check_flax",
     "check_torch": "jaxnn.interop._check_torch",
     "describe_model": "jaxnn.interop._describe_model",

@@ -10,6 +10,7 @@ import numpy as np
 from jaxnn.core import lift
 from jaxnn.interop._agreement import Agreement, agreement, cotangent, tolerance_for
 from jaxnn.interop._from_torch import Names, from_torch
+from jaxnn.interop._torch_tensors import array_of
 
 
 def check_torch(
@@ -58,7 +59,7 @@ def check_torch(
     learned = dict(module.named_parameters())
     layer = lift(model)
     with jax.enable_x64(x.dtype == np.float64):
-        arrays = {name: jnp.asarray(value.detach().cpu().numpy()) for name, value in weights.items()}
+        arrays = {name: jnp.asarray(_array(name, value)) for name, value in weights.items()}
         fixed = {name: value for name, value in arrays.items() if name not in learned}
 
         def run(learned: Any, x: Any) -> Any:
@@ -81,6 +82,10 @@ def check_torch(
     return agreement("check_torch", {"output": (found, y)}, pairs, tolerance_for(x.dtype, tolerance))
 
 
+def _array(name: str, tensor: Any) -> Any:
+    return array_of("check_torch", name, tensor)
+
+
 def _torch_gradients(
     module: Any, x: np.ndarray, inputs: Callable[[Any], Any], outputs: Callable[[Any], Any], train: bool
 ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -88,7 +93,7 @@ def _torch_gradients(
     before = {name: value.detach().clone() for name, value in module.state_dict().items()}
     was_training, kept = module.training, {name: p.grad for name, p in module.named_parameters()}
     maker = next(iter(module.parameters())).detach()
-    floating = np.issubdtype(x.dtype, np.floating)
+    floating = jnp.issubdtype(x.dtype, jnp.floating)
     tensor = (
         maker.new_tensor(x.tolist()).requires_grad_() if floating else maker.new_tensor(x.tolist()).long()
     )
@@ -98,12 +103,12 @@ def _torch_gradients(
         y = outputs(module(inputs(tensor)))
         (y * maker.new_tensor(cotangent(tuple(y.shape)).tolist())).sum().backward()
         gradients = {
-            name: np.zeros(tuple(p.shape)) if p.grad is None else p.grad.cpu().numpy().copy()
+            name: np.zeros(tuple(p.shape)) if p.grad is None else np.array(_array(name, p.grad))
             for name, p in module.named_parameters()
         }
         if floating:
-            gradients["the input"] = tensor.grad.cpu().numpy()
-        return y.detach().cpu().numpy(), gradients
+            gradients["the input"] = _array("the input", tensor.grad)
+        return _array("the output", y), gradients
     finally:
         module.load_state_dict(before)
         module.train(was_training)

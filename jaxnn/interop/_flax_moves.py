@@ -6,10 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.core import PlacedLayer, describe, is_traced, lift, nearest, placed_layers, plan_layer, spec_of
+from jaxnn.core import describe, is_traced, lift, nearest, placed_layers, plan_layer, spec_of
 from jaxnn.interop._flax_rules import kind_moves, merges_axes, widths
 from jaxnn.interop._flax_trees import Flat
-from jaxnn.interop._leaves import joined, split, stacked, wanted_leaves
+from jaxnn.interop._leaves import joined, split, stacked
+from jaxnn.interop._parts import Part, parts_of
 from jaxnn.interop._renames import Renames
 
 Names = Mapping[str, str]
@@ -93,34 +94,33 @@ def flax_moves(owner: str, leaves: Flat, model: Any, x: Any, names: Names | None
     """
     renames = Renames(owner, names)
     layers = list(placed_layers(plan_layer(lift(model), spec_of(x))))
-    moves = [move for layer in layers for move in _layer_moves(owner, layer, renames, leaves)]
+    parts = [part for layer in layers for part in parts_of(layer)]
+    moves = [move for part in parts for move in _part_moves(owner, part, renames, leaves)]
     renames.check_used(".".join(layer.path) for layer in layers)
     return moves
 
 
-def _layer_moves(owner: str, layer: PlacedLayer, renames: Renames, leaves: Flat) -> list[Move]:
-    path, kind = ".".join(layer.path), layer.plan.layer.kind
-    wanted = wanted_leaves(layer)
-    if not wanted:
-        return []
-    if len(layer.copies) > 1:
+def _part_moves(owner: str, part: Part, renames: Renames, leaves: Flat) -> list[Move]:
+    path = part.name
+    if len(part.copies) > 1:
         raise ValueError(f"{owner}: {path} is repeated within a repeat, which no name can tell apart")
-    each = [(i,) for i in range(layer.copies[0])] if layer.copies else [()]
+    each = [(i,) for i in range(part.copies[0])] if part.copies else [()]
     # A target without the hole is the same for every copy: then the array there is stacked itself.
-    apart = bool(layer.copies) and renames.find(path, (0,)) != renames.find(path, (1,))
+    apart = bool(part.copies) and renames.find(path, (0,)) != renames.find(path, (1,))
     per_copy = [
-        _sources(owner, path, kind, list(wanted), renames, leaves, i) for i in (each if apart else each[:1])
+        _sources(owner, path, part.kind, list(part.leaves), renames, leaves, i)
+        for i in (each if apart else each[:1])
     ]
     return [
         Move(
             owner,
             tree,
-            (*layer.path, *leaf.split(".")),
-            jax.ShapeDtypeStruct((*layer.copies, *spec.shape), spec.dtype),
+            (*part.path, *leaf.split(".")),
+            jax.ShapeDtypeStruct((*part.copies, *spec.shape), spec.dtype),
             [sources[leaf] for sources in per_copy],
             apart,
         )
-        for leaf, (tree, spec) in wanted.items()
+        for leaf, (tree, spec) in part.leaves.items()
     ]
 
 

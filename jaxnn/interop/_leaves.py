@@ -25,6 +25,13 @@ def insert(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     tree[path[-1]] = value
 
 
+def without_leading(value: Any, axes: int) -> Any:
+    """Leave out axes of length one in front, until ``axes`` are left."""
+    while value.ndim > axes and value.shape[0] == 1:
+        value = value[0]
+    return value
+
+
 def joined(parts: list[Any], axis: int) -> Any:
     """Concatenate; NumPy stays NumPy, and with it float64 where JAX has none."""
     return _library(parts).concatenate(parts, axis)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jaxnn.core import nearest
+from jaxnn.core import describe, nearest
 
 _HOLE = re.compile(r"\{(\w+)([+-]\d+)?\}")
 
@@ -17,8 +17,21 @@ class Renames:
     What no pattern covers keeps its name.
     """
 
-    def __init__(self, owner: str, names: Mapping[str, Any] | None) -> None:
+    def __init__(self, owner: str, names: Mapping[str, Any] | None, markers: tuple[type, ...] = ()) -> None:
+        """Read a map.
+
+        Args:
+            owner: the function that messages name.
+            names: patterns and what they stand for.
+            markers: named tuples with a ``name`` that may stand in place of a text.
+        """
         self.owner = owner
+        if not isinstance(names, Mapping | None):
+            raise TypeError(f"{owner}: names must be a dict from our paths to names, got {describe(names)}")
+        for key, target in (names or {}).items():
+            if not isinstance(target, (str, *markers)) or not isinstance(getattr(target, "name", ""), str):
+                kinds = " or ".join(["text", *(marker.__name__ for marker in markers)])
+                raise TypeError(f"{owner}: names[{key!r}] must be {kinds}, got {target!r}")
         patterns = [(key, _pattern(owner, key)) for key in names or {}]
         # What is named itself comes before what a pattern covers.
         self._patterns = dict(sorted(patterns, key=lambda item: item[1].groups))

@@ -30,9 +30,11 @@ class RecurrentLayer(CachedLayer):
 
     Attributes:
         reverse: whether it goes from the last step to the first.
+        cell: kind of the cell.
     """
 
     reverse: bool = False
+    cell: str = ""
 
 
 def rnn(
@@ -145,7 +147,7 @@ def recurrent_layer(name: str, cell: Any, reverse: Any, sequences: Any, return_c
         new = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), last, stored)
         return ys, {"carry": new, "begun": jnp.ones((), bool)}
 
-    return RecurrentLayer(name, init, apply, cache=cache, reverse=reverse)
+    return RecurrentLayer(name, init, apply, cache=cache, reverse=reverse, cell=cell.name)
 
 
 def _next(name: str, cell: Cell, x: PyTree) -> Any:

@@ -19,7 +19,8 @@ PAIRS = [
     (name, dtype)
     for name in MODELS
     for dtype in DTYPES
-    if dtype == "float64" or name not in ("encoder pre-norm", "upsampler")
+    if dtype == "float64"
+    or name not in ("encoder pre-norm", "upsampler", "behind a flatten", "cells", "fused")
 ]
 
 
@@ -185,9 +186,44 @@ def test_what_is_no_tensor():
         interop.from_torch([1], nn.dense(2), jnp.ones((1, 3)))  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match=r"w\.weight: expected a tensor or an array, got str"):
         interop.from_torch({"w.weight": "x"}, nn.dense(2), jnp.ones((1, 3)), {"": "w"})
-    half = torch.nn.Linear(3, 2).bfloat16().state_dict()
-    with pytest.raises(TypeError, match=r"weight: .*; convert it first, as in tensor\.float\(\)"):
-        interop.from_torch(half, nn.dense(2), jnp.ones((1, 3)), {"": "*"})
+    sparse = {"w.weight": torch.ones(2, 3).to_sparse(), "w.bias": torch.ones(2)}
+    with pytest.raises(TypeError, match=r"w\.weight: .*; convert it first, as in tensor\.float\(\)"):
+        interop.from_torch(sparse, nn.dense(2), jnp.ones((1, 3)), {"": "w"})
+    nowhere = torch.nn.Linear(3, 2, device="meta").state_dict()
+    with pytest.raises(TypeError, match=r"weight: .*no data!.*; convert it first"):
+        interop.from_torch(nowhere, nn.dense(2), jnp.ones((1, 3)), {"": "*"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bfloat16",
+        "float16",
+        "float8_e4m3fn",
+        "float8_e5m2",
+        "float8_e4m3fnuz",
+        "float8_e5m2fnuz",
+        "float8_e8m0fnu",
+    ],
+)
+def test_dtypes_that_numpy_lacks_come_bit_for_bit(name):
+    raw = torch.arange(256, dtype=torch.uint8)
+    bits = raw if "float8" in name else torch.arange(2**16, dtype=torch.int32).to(torch.uint16)
+    tensor = bits.view(getattr(torch, name))
+    model, x = nn.embedding(len(bits), 1), jnp.ones(1, jnp.int32)
+    params, _ = interop.from_torch({"weight": tensor[:, None]}, model, x, {"": ""})
+    found = params["embedding"][:, 0]
+    assert found.dtype == getattr(jnp, name).dtype
+    np.testing.assert_array_equal(found.view(bits.numpy().dtype), bits.numpy())
+    one = interop.from_torch({"w": tensor[0]}, nn.prelu(), jnp.ones(1), {"negative_slope": "w"})[0]
+    assert one["negative_slope"].dtype == found.dtype
+
+
+def test_a_bfloat16_module_is_compared():
+    module, model = linear_and_model()
+    x = draw(4, 3).astype(jnp.bfloat16)
+    found = interop.check_torch(module.bfloat16(), model, x, {"dense_0": "0"}, tolerance=0.05)
+    assert max(found.errors.values()) < 0.02
 
 
 def test_a_published_file_is_read_without_torch(tmp_path):

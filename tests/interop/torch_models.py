@@ -176,6 +176,46 @@ def upsampler():
     )
 
 
+class Flattened(T.Module):
+    """Norms and a slope for each feature behind a flatten."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.act = T.Conv2d(1, 3, 3), T.BatchNorm1d(3 * 2 * 4), T.PReLU(3 * 2 * 4)
+        self.norm, self.fc = T.LayerNorm(3 * 2 * 4), T.Linear(3 * 2 * 4, 5)
+        self.bn2, self.out = T.BatchNorm1d(5), T.Linear(5, 2)
+        for module in (self.bn, self.norm, self.bn2):
+            T.init.normal_(module.weight)
+            T.init.normal_(module.bias)
+        T.init.normal_(self.act.weight)
+
+    def forward(self, x):
+        x = self.norm(self.act(self.bn(self.conv(x).flatten(1))))
+        return self.out(self.bn2(self.fc(x)))
+
+
+class Cells(T.Module):
+    """Cells on top of each other, one step at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells = T.ModuleList([T.LSTMCell(3, 4), T.GRUCell(4, 5), T.RNNCell(5, 2)])
+
+    def forward(self, x):
+        carries, outputs = [None, None, None], []
+        for step in x.unbind(1):
+            for i, cell in enumerate(self.cells):
+                carries[i] = cell(step, carries[i])
+                step = carries[i][0] if i == 0 else carries[i]
+            outputs.append(step)
+        return torch.stack(outputs, 1)
+
+
+class SelfAttention(T.MultiheadAttention):
+    def forward(self, x):
+        return super().forward(x, x, x, need_weights=False)[0]
+
+
 def first(y):
     return y[0]
 
@@ -213,6 +253,53 @@ MODELS = {
         lambda: nn.chain(nn.gru(4, form="original")),
         (2, 5, 3),
         {"gru_0": "*_l0"},
+    ),
+    "behind a flatten": Case(
+        Flattened,
+        lambda: nn.chain(
+            *(nn.conv(3, (3, 3)), nn.flatten(), nn.batch_norm(), nn.prelu(shared=False), nn.layer_norm()),
+            *(nn.dense(5), nn.batch_norm(), nn.dense(2)),
+        ),
+        (4, 4, 6, 1),
+        {
+            "conv_0": "conv",
+            "batch_norm_0": interop.AfterFlatten("bn", (3, 2, 4)),
+            "prelu_0": interop.AfterFlatten("act", (3, 2, 4)),
+            "layer_norm_0": interop.AfterFlatten("norm", (3, 2, 4)),
+            "dense_0": interop.AfterFlatten("fc", (3, 2, 4)),
+            "batch_norm_1": "bn2",
+            "dense_1": "out",
+        },
+        images,
+        trains=(False, True),
+    ),
+    "cells": Case(
+        Cells,
+        lambda: nn.chain(nn.rnn(nn.stacked_cell(nn.lstm_cell(4), nn.gru_cell(5), nn.simple_rnn_cell(2)))),
+        (2, 5, 3),
+        {
+            "rnn_0.lstm_cell_0": "cells.0",
+            "rnn_0.gru_cell_0": "cells.1",
+            "rnn_0.simple_rnn_cell_0": "cells.2",
+        },
+    ),
+    "fused": Case(
+        lambda: SelfAttention(8, 2, batch_first=True),
+        lambda: nn.chain(nn.attention(2)),
+        (2, 5, 8),
+        {
+            **{
+                f"attention_0.{part}.{leaf}": interop.Tensor(
+                    f"in_proj_{'weight' if leaf == 'kernel' else 'bias'}",
+                    (1, 0) if leaf == "kernel" else None,
+                    np.s_[8 * place : 8 * place + 8],
+                )
+                for place, part in enumerate(("query", "key", "value"))
+                for leaf in ("kernel", "bias")
+            },
+            "attention_0.output.kernel": interop.Tensor("out_proj.weight", (1, 0)),
+            "attention_0.output.bias": "out_proj.bias",
+        },
     ),
     "encoder": Case(lambda: encoder(False), lambda: transformer(False), (2, 5, 8), ENCODER),
     "encoder pre-norm": Case(lambda: encoder(True), lambda: transformer(True), (2, 5, 8), ENCODER),
