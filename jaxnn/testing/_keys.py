@@ -111,11 +111,11 @@ def _apply(equation: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
     if name in ("remat", "remat2", "checkpoint"):
         return interpret(params["jaxpr"], (), inputs, log)
     if name == "scan" and params["length"] and _draws(params["jaxpr"].jaxpr):
-        return _scan(params, inputs, log)
+        return _scan(equation, inputs, log)
     if name == "cond" and any(_draws(branch.jaxpr) for branch in params["branches"]):
         branch = params["branches"][int(np.clip(int(inputs[0]()), 0, len(params["branches"]) - 1))]
         return interpret(branch.jaxpr, branch.consts, inputs[1:], log)
-    if name == "while" and _draws(params["body_jaxpr"].jaxpr):
+    if name == "while" and any(_draws(params[part].jaxpr) for part in ("cond_jaxpr", "body_jaxpr")):
         return _while(params, inputs, log)
 
     def compute() -> Sequence[Any]:
@@ -161,8 +161,24 @@ def drawing_primitives(closed: jex.ClosedJaxpr) -> tuple[str, ...]:
     return _DRAWS if _contains(closed.jaxpr, ("random_wrap",)) else (*_DRAWS, "random_unwrap")
 
 
-def _scan(params: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
-    consts, carries, body = params["num_consts"], params["num_carry"], params["jaxpr"]
+def scan_operands(equation: Any) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many carries follow.
+
+    Versions of JAX write this down differently; the shapes tell it in all of them. What goes through a loop
+    as it is has the rank that its body sees, and what is cut or stacked along time has one axis more.
+    """
+    body = equation.params["jaxpr"].jaxpr
+
+    def whole(outer: Sequence[Any], inner: Sequence[Any]) -> int:
+        return sum(len(o.aval.shape) == len(i.aval.shape) for o, i in zip(outer, inner, strict=True))
+
+    carries = whole(equation.outvars, body.outvars)
+    return whole(equation.invars, body.invars) - carries, carries
+
+
+def _scan(equation: Any, inputs: list[Thunk], log: KeyLog) -> list[Thunk]:
+    params, body = equation.params, equation.params["jaxpr"]
+    consts, carries = scan_operands(equation)
     fixed, carry, xs = inputs[:consts], inputs[consts : consts + carries], inputs[consts + carries :]
     collected: list[list[Thunk]] = []
     steps = range(params["length"])

@@ -118,7 +118,10 @@ class Many:
 def fit_many(train: Callable[[Any, Any], Any], keys: jax.Array, hyper: Any = None) -> Many:
     """Run ``train(key, hyper)`` for every key and every hyper-parameter setting, in one compiled call.
 
-    Every lane equals its single run, since a training is a pure function of its key and hyper-parameters.
+    Every lane is its single run, since a training is a pure function of its key and hyper-parameters. The two
+    are compiled apart and so round apart: they agree to some units of the last place, not in every bit, and
+    training enlarges that as it enlarges any perturbation. A parameter whose gradient is 0 but for rounding,
+    such as a bias right before a batch norm, goes its own way under rules that divide by the gradient's size.
     Flax, Equinox and Keras leave the vectorisation of their loops to the user, and their trainers cannot be
     vectorised at all. On a CPU it pays for small models, where a step is mostly overhead; on an accelerator
     it fills the device. Each call traces ``train`` anew, so that it sees what ``train`` reads from outside.

@@ -62,7 +62,10 @@ def test_a_call_outside_of_jit_is_one_program(caplog) -> None:
         product(x, kernel)
     compiled = [record for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     assert len(compiled) == 1
-    assert [eqn.primitive.name for eqn in jax.make_jaxpr(product)(x, kernel).eqns] == ["custom_jvp_call"]
+    (whole,) = jax.make_jaxpr(product)(x, kernel).eqns
+    if whole.primitive.name == "jit":  # newer versions of JAX inline it only when they lower the program
+        (whole,) = whole.params["jaxpr"].jaxpr.eqns
+    assert whole.primitive.name == "custom_jvp_call"
 
 
 def test_shapes_that_do_not_fit_raise_for_a_few_numbers_too() -> None:

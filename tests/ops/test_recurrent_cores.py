@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxnn import ops
+from jaxnn.testing._keys import scan_operands
 
 BATCH, TIME, INPUTS, FEATURES = 3, 5, 3, 4
 MASK = np.array([[1, 1, 1, 1, 1], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]], bool)
@@ -116,7 +117,8 @@ def test_the_loop_backwards_adds_to_no_weight_gradient() -> None:
     loops = [equation for equation in jaxpr.eqns if equation.primitive.name == "scan"]
     assert len(loops) == 2
     for loop in loops:
-        consts, carries = loop.params["num_consts"], loop.params["num_carry"]
+        consts, carries = scan_operands(loop)
+        assert carries >= 2
         carried = [v.aval.shape for v in loop.invars[consts : consts + carries]]
         assert set(carried) <= {(BATCH, FEATURES), ()}
 
