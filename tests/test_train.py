@@ -122,10 +122,10 @@ def test_a_run_traces_its_training_loop_once() -> None:
 
 
 def test_an_epoch_cut_in_pieces_is_compiled_once(caplog) -> None:
-    from jaxnn.train._epoch import compile_epoch
+    from jaxnn.train._epoch import pure_epoch
     from jaxnn.train._step import empty_record, pure_step, record_spec
 
-    compiled = compile_epoch(TASK, RULE, 7, None, True)
+    compiled = jax.jit(pure_epoch(TASK, RULE, 7, None))
     state = train.TrainState.create(TASK, RULE, KEY, (X, Y))
     order = train.epoch_order(state, N)
     record = empty_record(record_spec(pure_step(TASK, RULE, None), state, (X[:7], Y[:7])))

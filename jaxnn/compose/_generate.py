@@ -1,7 +1,7 @@
 """Sequences from a decoding cell: greedy, sampled or by beam search, in one compiled loop."""
 
-import functools
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from jaxnn.core import (
     check_key,
     describe,
     is_traced,
+    kept,
     non_negative,
     positive_int,
     require_key,
@@ -106,12 +107,17 @@ def generate(
     }
     end = None if end_token is None else _end(end_token)
     together = not isinstance(prompt, Masked)
-    return _run(
-        cell, together, steps, end, sampled, top_k, beams, params, tokens, lengths, memory, key, numbers
-    )
+    run = kept(cell, _runner, most=32, static_argnums=(0, 1, 2, 3, 4, 5))
+    return run(together, steps, end, sampled, top_k, beams, params, tokens, lengths, memory, key, numbers)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5, 6))
+def _runner(cell: Cell) -> Callable[..., Generated]:
+    def run(*arguments: Any) -> Generated:
+        return _run(cell, *arguments)
+
+    return run
+
+
 def _run(
     cell: Cell,
     together: bool,
@@ -217,7 +223,7 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
         )
     value = value.astype(jnp.int32)
     if not isinstance(prompt, Masked):
-        return value, jnp.full(value.shape[0], value.shape[1], jnp.int32)
+        return value, jnp.asarray(np.full(value.shape[0], value.shape[1], np.int32))
     if prompt.mask.shape != value.shape:
         raise ValueError(f"generate: the mask of the prompt must be [batch, length], got {describe(prompt)}")
     if not is_traced(prompt.mask):

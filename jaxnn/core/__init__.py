@@ -12,6 +12,7 @@ from jaxnn.core._errors import one_of as one_of
 from jaxnn.core._errors import positive_int as positive_int
 from jaxnn.core._errors import positive_ints as positive_ints
 from jaxnn.core._errors import probability as probability
+from jaxnn.core._kept import kept as kept
 from jaxnn.core._keys import MissingKeyError as MissingKeyError
 from jaxnn.core._keys import check_key as check_key
 from jaxnn.core._keys import fold_index as fold_index

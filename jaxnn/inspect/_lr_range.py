@@ -118,6 +118,8 @@ def _order(key: Any, n: int, count: int) -> Any:
     return passes.reshape(-1)[:count]
 
 
+# Outside of a compilation each call of a scan would be compiled anew, and kept.
+@jax.jit
 def _judged(rates: Any, losses: Any) -> tuple[Any, Any, Any]:
     def blend(old: Any, new: Any) -> tuple[Any, Any]:
         kept = _KEEP * old + (1 - _KEEP) * new

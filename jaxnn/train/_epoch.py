@@ -1,5 +1,6 @@
 """The compiled loop over the steps of an epoch."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, empty_record, pure_step, record_spec
 
 Epoch = Callable[..., tuple[TrainState, Record]]
+CONSUMED = (0, 5)
 
 
 def make_epoch(
@@ -64,7 +66,8 @@ def make_epoch(
         (3, 10.0)
     """
     batch_size = positive_int("make_epoch", "batch_size", batch_size)
-    compiled = compile_epoch(objective, optimizer, batch_size, ema, donate)
+    run = pure_epoch(objective, optimizer, batch_size, ema)
+    compiled = jax.jit(run, donate_argnums=CONSUMED if donate else ())
     step = pure_step(objective, optimizer, ema)
 
     def epoch(
@@ -89,14 +92,13 @@ def make_epoch(
     return epoch
 
 
-def compile_epoch(
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    batch_size: int,
-    ema: float | None,
-    donate: bool,
+def pure_epoch(
+    objective: Objective, optimizer: optax.GradientTransformation, batch_size: int, ema: float | None
 ) -> Epoch:
-    """Return the compiled ``(train_state, data, order, start, stop, record)`` without checks."""
+    """Return ``(train_state, data, order, start, stop, record)`` uncompiled and without checks.
+
+    Compiled, it may be given leave to consume the arguments of the places ``CONSUMED``.
+    """
     step = pure_step(objective, optimizer, ema)
 
     def take(data: Any, chosen: Any) -> Any:
@@ -124,7 +126,7 @@ def compile_epoch(
             carry = jax.lax.fori_loop(jnp.maximum(start, full), last, body(rest), carry)
         return carry
 
-    return jax.jit(run, donate_argnums=(0, 5) if donate else ())
+    return run
 
 
 def _checked_order(order: Any, n: int) -> Any:
@@ -137,7 +139,6 @@ def _checked_order(order: Any, n: int) -> Any:
     return jnp.asarray(order, jnp.int32)
 
 
-@jax.jit(static_argnums=1)
 def epoch_order(train_state: TrainState, n: int, done: Any = 0) -> Any:
     """Return the shuffled order of ``n`` examples of an epoch with ``done`` steps made: int32 ``[n]``.
 
@@ -146,6 +147,19 @@ def epoch_order(train_state: TrainState, n: int, done: Any = 0) -> Any:
     Sorting random 32-bit keys once takes half the time of ``jax.random.permutation``, which sorts twice;
     two of 60,000 keys coincide in one epoch of three, and then keep the order of the data.
     """
+    return _compiled_order(n)(train_state, done)
+
+
+# Of data of ever new sizes the programs of the last few are kept.
+@functools.lru_cache(maxsize=8)
+def _compiled_order(n: int) -> Callable[[TrainState, Any], Any]:
+    def order(train_state: TrainState, done: Any) -> Any:
+        return _order(train_state, n, done)
+
+    return jax.jit(order)
+
+
+def _order(train_state: TrainState, n: int, done: Any) -> Any:
     key = jax.random.fold_in(fold_name(train_state.key, "draw", "order"), train_state.step - done)
     bits = jax.random.bits(key, (n,), jnp.uint32)
     if n > 1 << 16:

@@ -1,19 +1,18 @@
 """Numbers and outputs of a trained model, batch by batch."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Layer, check_key, describe, fold_index, fold_name, positive_int
+from jaxnn.core import Layer, check_key, describe, fold_index, fold_name, kept, positive_int
 from jaxnn.metrics import merge
 from jaxnn.train._data import placed
 from jaxnn.train._epoch import examples
 from jaxnn.train._objective import Objective, checked_terms, reduce_terms
-from jaxnn.train._reuse import is_hashable
 from jaxnn.train._step import Record, computed
 
 
@@ -57,16 +56,12 @@ def evaluate(
 
 
 def make_evaluate(objective: Objective, batch_size: int) -> Any:
-    """Return ``(params, state, data, key=None) -> record``; what it compiles is kept for all calls.
+    """Return ``(params, state, data, key=None) -> record``; what it compiles is kept with ``objective``.
 
     Where ``objective`` has no hash, it is kept for all calls of what is returned.
     """
-    if is_hashable(objective):
-        one = functools.partial(_batch, objective)
-        whole = functools.partial(_whole, objective, batch_size)
-    else:
-        one = jax.jit(functools.partial(sums, objective))
-        whole = jax.jit(functools.partial(_sums_of_all, objective, batch_size))
+    one = kept(objective, _sums, most=64)
+    whole = kept(objective, _sums_of_all, batch_size)
 
     def run(params: Any, state: Any, data: Any, key: Any = None) -> Record:
         key = fold_name(key, "draw", "evaluate")
@@ -91,24 +86,28 @@ def sums(objective: Objective, params: Any, state: Any, batch: Any, key: Any = N
     return {"loss": reduce_terms(terms), **terms.aux}
 
 
-def _sums_of_all(
-    objective: Objective, batch_size: int, params: Any, state: Any, data: Any, key: Any
-) -> Record:
-    n = jax.tree.leaves(data)[0].shape[0]
-    size = min(batch_size, n)
-    full, rest = divmod(n, size)
+def _sums(objective: Objective) -> Callable[..., Record]:
+    def sums_of_batch(params: Any, state: Any, batch: Any, key: Any) -> Record:
+        return sums(objective, params, state, batch, key)
 
-    def part(index: Any, length: int) -> Record:
-        batch = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, index * size, length), data)
-        return sums(objective, params, state, batch, fold_index(key, index))
-
-    record = part(0, size)
-    record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i, size)), record)
-    return merge(record, part(full, rest)) if rest else record
+    return sums_of_batch
 
 
-_batch = jax.jit(sums, static_argnums=0)
-_whole = jax.jit(_sums_of_all, static_argnums=(0, 1))
+def _sums_of_all(objective: Objective, batch_size: int) -> Callable[..., Record]:
+    def sums_of_all(params: Any, state: Any, data: Any, key: Any) -> Record:
+        n = jax.tree.leaves(data)[0].shape[0]
+        size = min(batch_size, n)
+        full, rest = divmod(n, size)
+
+        def part(index: Any, length: int) -> Record:
+            batch = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, index * size, length), data)
+            return sums(objective, params, state, batch, fold_index(key, index))
+
+        record = part(0, size)
+        record = jax.lax.fori_loop(1, full, lambda i, total: merge(total, part(i, size)), record)
+        return merge(record, part(full, rest)) if rest else record
+
+    return sums_of_all
 
 
 def predict(
@@ -146,24 +145,36 @@ def predict(
     if n == 0:
         raise ValueError("predict: there are no examples; pass at least one")
 
-    if is_hashable(model):
-        run = functools.partial(_compiled_outputs, model)
-    else:
-        run = jax.jit(functools.partial(_outputs, model))
+    run, take, join = kept(model, _outputs), kept(model, _slice, static_argnums=2), kept(model, _join)
 
     def part(start: int) -> Any:
-        batch = jax.tree.map(lambda x: x[start : start + size], inputs)
+        batch = inputs if n <= size else take(inputs, np.int32(start), min(size, n - start))
         return run(params, state, batch, fold_index(key, np.uint32(start // size)))
 
     parts = [part(start) for start in range(0, n, size)]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    return parts[0] if len(parts) == 1 else join(parts)
 
 
-def _outputs(model: Layer, params: Any, state: Any, x: Any, key: Any) -> Any:
-    return model.apply(params, state, x, key=key)[0]
+def _outputs(model: Layer) -> Callable[..., Any]:
+    def outputs(params: Any, state: Any, x: Any, key: Any) -> Any:
+        return model.apply(params, state, x, key=key)[0]
+
+    return outputs
 
 
-_compiled_outputs = jax.jit(_outputs, static_argnums=0)
+# What is called outside of a compiled function leaves a program for each shape, which nobody lets go.
+def _slice(_model: Layer) -> Callable[..., Any]:
+    def part(inputs: Any, start: Any, length: int) -> Any:
+        return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, length), inputs)
+
+    return part
+
+
+def _join(_model: Layer) -> Callable[..., Any]:
+    def whole(parts: list[Any]) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+    return whole
 
 
 def is_batches(data: Any) -> bool:

@@ -1,5 +1,6 @@
 """A thin loop around the compiled epoch: everything that needs the host, and nothing else."""
 
+import functools
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn.core import check_key, positive_int
+from jaxnn.core import check_key, kept, positive_int
 from jaxnn.train._data import check_rereadable, first_batch, placed, split_validation, weigh_classes
 from jaxnn.train._early_stopping import Policy
 from jaxnn.train._epoch import check_batch_size, examples, steps_per_epoch
@@ -127,7 +128,7 @@ def fit(
             "pass train.early_stopping(patience=5)"
         )
     epochs = positive_int("fit", "epochs", epochs)
-    listeners = [_listener(callback) for callback in callbacks]
+    listeners = [_listener(callback, objective) for callback in callbacks]
     data, validation = _prepared(data, validation, validation_split, class_weight)
     batched = is_batches(data)
     for part in (data, validation):
@@ -137,11 +138,11 @@ def fit(
         sample, data = first_batch(data)
     else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
-        sample = jax.tree.map(lambda x: x[:1], data)
+        sample = kept(objective, _first_example)(data)
     if train_state is None:
         current = created(objective, optimizer, key, sample, ema=ema is not None)
     else:
-        current = _taken_over(train_state, ema)
+        current = _taken_over(objective, train_state, ema)
     done = 0 if batched else int(current.step) // steps_per_epoch(examples("fit", data), batch_size)
     for part in (data, validation):
         if objective.check is not None and part is not None and not is_batches(part):
@@ -184,7 +185,7 @@ def fit(
                 if stopped is None and early_stopping is not None and stopping is not None:
                     stopping = early_stopping.update(stopping, record)
                     if stopping.best_epoch == epoch:
-                        best = jax.tree.map(jnp.copy, weights)
+                        best = _copied(objective, weights)
                     stopped = "early stopping" if stopping.stop else None
                 if stopped is None and interrupt.requested and epoch < done + epochs:
                     stopped = "interrupted"
@@ -192,12 +193,30 @@ def fit(
                     break
     finally:
         shown.close()
-    params, state = best or jax.tree.map(jnp.copy, _weights(current, ema))
+    params, state = best or _copied(objective, _weights(current, ema))
     best_epoch = stopping.best_epoch if stopping is not None and best is not None else None
     return Result(params, state, current, history, stopped, best_epoch)
 
 
-def _listener(callback: Callable[..., Any]) -> Callable[[dict[str, Any], TrainState], Any]:
+def _copied(objective: Objective, tree: Any) -> Any:
+    return kept(objective, _copy)(tree)
+
+
+def _copy(_objective: Objective) -> Callable[[Any], Any]:
+    return functools.partial(jax.tree.map, jnp.copy)
+
+
+def _first(data: Any) -> Any:
+    return jax.tree.map(lambda x: x[:1], data)
+
+
+def _first_example(_objective: Objective) -> Callable[[Any], Any]:
+    return _first
+
+
+def _listener(
+    callback: Callable[..., Any], objective: Objective
+) -> Callable[[dict[str, Any], TrainState], Any]:
     """Give a callback the arguments that it takes: the state only if it requires a second one."""
     try:
         parameters = inspect.signature(callback).parameters.values()
@@ -208,10 +227,10 @@ def _listener(callback: Callable[..., Any]) -> Callable[[dict[str, Any], TrainSt
     if len(required) < 2:
         return lambda record, _: callback(record)
     # The loop consumes its state in the next epoch; a callback may keep this one.
-    return lambda record, state: callback(record, jax.tree.map(jnp.copy, state))
+    return lambda record, state: callback(record, _copied(objective, state))
 
 
-def _taken_over(train_state: Any, ema: float | None) -> TrainState:
+def _taken_over(objective: Objective, train_state: Any, ema: float | None) -> TrainState:
     """Return a copy of the caller's state, which the compiled loop may consume."""
     if not isinstance(train_state, TrainState):
         raise TypeError(
@@ -222,7 +241,7 @@ def _taken_over(train_state: Any, ema: float | None) -> TrainState:
         raise ValueError(
             f"fit: train_state {has} average of the weights, and ema={ema} {asked}; make them agree"
         )
-    return jax.tree.map(jnp.copy, train_state)
+    return _copied(objective, train_state)
 
 
 def _weights(current: TrainState, ema: float | None) -> tuple[Any, Any]:
@@ -252,7 +271,7 @@ def _rehearse(
     def all_recorded(key: Any) -> dict[str, Any]:
         record = recorded(sample, key)
         if validation is not None:
-            part = sample if is_batches(validation) else jax.tree.map(lambda x: x[:1], validation)
+            part = sample if is_batches(validation) else jax.eval_shape(_first, validation)
             record.update({f"val_{name}": value for name, value in recorded(part, key).items()})
         return record
 

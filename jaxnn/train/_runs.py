@@ -1,6 +1,5 @@
 """One epoch as ``fit`` runs it: in pieces between which the host shows progress and hears Ctrl-C."""
 
-import functools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -11,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxnn.core import kept
 from jaxnn.train._data import placed
-from jaxnn.train._epoch import Epoch, compile_epoch, epoch_order, examples, steps_per_epoch
+from jaxnn.train._epoch import CONSUMED, epoch_order, examples, pure_epoch, steps_per_epoch
 from jaxnn.train._interrupt import Interrupt, InterruptedReadingError
 from jaxnn.train._objective import Objective
 from jaxnn.train._progress import Progress
-from jaxnn.train._reuse import reused
 from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
 
@@ -54,13 +53,14 @@ def compiled_epochs(
     """Yield epochs over device-resident arrays, each a few calls of one executable."""
     n = examples("fit", data)
     steps = steps_per_epoch(n, batch_size)
-    advance = reused(_compiled_epoch, objective, optimizer, batch_size, ema)
+    # A second fit with the same objective and rule, on data of the same shapes, compiles nothing.
+    advance = kept(objective, pure_epoch, optimizer, batch_size, ema, most=8, donate_argnums=CONSUMED)
     step = pure_step(objective, optimizer, ema)
     pace = _Pace(steps)
     spec: list[Record] = []
 
     def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
-        order = epoch_order(state, n) if shuffle else jnp.arange(n, dtype=jnp.int32)
+        order = epoch_order(state, n) if shuffle else jnp.asarray(np.arange(n, dtype=np.int32))
         if not spec:
             batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype), data)
             spec.append(record_spec(step, state, batch))
@@ -110,7 +110,8 @@ def epochs_of_batches(
 ) -> Iterable[Run]:
     """Yield epochs over an iterable of batches, a call a batch; each shape of batch compiles once."""
     step = pure_step(objective, optimizer, ema)
-    advance = reused(_compiled_step, objective, optimizer, ema)
+    # Batches of one run may have many shapes, and none of their programs is let go before its end.
+    advance = kept(objective, _step_and_sum, optimizer, ema, most=64, donate_argnums=(0, 2))
 
     def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
         record, seen, count, stopped = None, 0, 0, None
@@ -145,17 +146,7 @@ def epochs_of_batches(
     return (run for _ in range(epochs))
 
 
-# A second fit with the same objective and rule, on data of the same shapes, compiles nothing: jit keeps its
-# executables by function, and these are the functions. The oldest are let go.
-@functools.lru_cache(maxsize=16)
-def _compiled_epoch(
-    objective: Objective, optimizer: optax.GradientTransformation, batch_size: int, ema: float | None
-) -> Epoch:
-    return compile_epoch(objective, optimizer, batch_size, ema, donate=True)
-
-
-@functools.lru_cache(maxsize=16)
-def _compiled_step(
+def _step_and_sum(
     objective: Objective, optimizer: optax.GradientTransformation, ema: float | None
 ) -> Callable[[TrainState, Any, Record], tuple[TrainState, Record]]:
     step = pure_step(objective, optimizer, ema)
@@ -164,7 +155,7 @@ def _compiled_step(
         state, new = step(state, batch)
         return state, jax.tree.map(jnp.add, record, new)
 
-    return jax.jit(advance, donate_argnums=(0, 2))
+    return advance
 
 
 def _non_finite(loss: float, epoch: int, step: int) -> str:

@@ -1,6 +1,5 @@
 """The state that ``fit`` starts from, made by one executable."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxnn.core import kept
 from jaxnn.train._objective import Objective
-from jaxnn.train._reuse import reused
 from jaxnn.train._state import TrainState
 
 
@@ -23,7 +22,9 @@ def created(
     cannot, runs as it is, and so does one that brings weights along or places them on devices: compiled they
     would be those of the first run, and stand wherever the compiler puts them.
     """
-    create = reused(_compiled, objective, optimizer, ema)
+    # It runs once, so that on a CPU the compiler's last refinements cost more than they save.
+    hurried = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    create = kept(objective, _create, optimizer, ema, most=8, compiler_options=hurried)
     try:
         free = _is_free(create.trace(key, batch).jaxpr)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
@@ -47,13 +48,10 @@ def _is_free(program: Any) -> bool:
     return True
 
 
-@functools.lru_cache(maxsize=16)
-def _compiled(
+def _create(
     objective: Objective, optimizer: optax.GradientTransformation, ema: bool
 ) -> Callable[[Any, Any], TrainState]:
     def create(key: Any, batch: Any) -> TrainState:
         return TrainState.create(objective, optimizer, key, batch, ema=ema)
 
-    # It runs once, so that on a CPU the compiler's last refinements cost more than they save.
-    hurried = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
-    return jax.jit(create, compiler_options=hurried)
+    return create
