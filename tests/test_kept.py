@@ -128,6 +128,7 @@ def test_a_model_dies_with_its_programs_and_all_that_it_closes_over(use) -> None
     assert found() is None
 
 
+@pytest.mark.slow
 def test_ever_new_sizes_of_data_leave_a_bounded_number_of_programs() -> None:
     layer, rule = nn.chain(nn.dense(3)), optim.sgd(0.1)
     objective = train.supervised(layer, losses.cross_entropy)

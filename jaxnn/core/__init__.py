@@ -1,6 +1,8 @@
 """The functional core: layers, cells, masks, keys, specs and errors. Imports jax alone."""
 
 from jaxnn.core._cell import Cell as Cell
+from jaxnn.core._copies import itself as itself
+from jaxnn.core._copies import reduced as reduced
 from jaxnn.core._errors import check_children as check_children
 from jaxnn.core._errors import check_floating as check_floating
 from jaxnn.core._errors import check_min_rank as check_min_rank

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from jaxnn.core._copies import itself, reduced
 from jaxnn.core._layer import check_name
 
 
@@ -37,3 +38,6 @@ class Cell:
 
     def __repr__(self) -> str:
         return f"Cell({self.name!r})"
+
+    __copy__ = __deepcopy__ = itself
+    __reduce_ex__ = reduced

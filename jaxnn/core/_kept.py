@@ -54,7 +54,7 @@ def kept(
         variants = kinds.setdefault(build, OrderedDict())
         program = variants.pop(arguments, None)
         if program is None or len(program.traces) > most:
-            program = _compiled(build(_twin(owner), *arguments), options)
+            program = _compiled(build(without_kept(owner), *arguments), options)
         variants[arguments] = program
         if len(variants) > _VARIANTS:
             variants.popitem(last=False)
@@ -72,8 +72,8 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> _Program
     return _Program(jax.jit(counted, **options), traces)
 
 
-def _twin(owner: Any) -> Any:
-    """Return an equal object for functions to hold, so that they are no cycle with their owner."""
+def without_kept(owner: Any) -> Any:
+    """Return an equal object that keeps no functions, for them to hold; ``owner`` would be in a cycle."""
     twin = object.__new__(type(owner))
     vars(twin).update((name, value) for name, value in vars(owner).items() if name != _KEPT)
     return twin

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxnn.core._copies import itself, reduced
 from jaxnn.core._errors import check_train, child_scope
 from jaxnn.core._keys import check_key, fold_names
 from jaxnn.core._probe import PROBE
@@ -85,6 +86,9 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r})"
+
+    __copy__ = __deepcopy__ = itself
+    __reduce_ex__ = reduced
 
     def named(self, name: str) -> "Layer":
         """Return this layer under a name of its own, kept as it is by composites.

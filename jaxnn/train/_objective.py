@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Layer, Masked, describe, spec_of, spread_mask
+from jaxnn.core import Layer, Masked, describe, itself, reduced, spec_of, spread_mask
 from jaxnn.losses._labels import check_labels, is_class_index
 from jaxnn.metrics import Mean
 
@@ -53,6 +53,9 @@ class Objective:
     evaluate: Callable[..., tuple[Terms, Any]]
     check: Callable[[Any, Any, PyTree], None] | None = field(default=None)
     report: Callable[[Any, Any, Any, Mapping[str, Any]], Mapping[str, Any]] | None = field(default=None)
+
+    __copy__ = __deepcopy__ = itself
+    __reduce_ex__ = reduced
 
 
 def supervised(
