@@ -24,8 +24,10 @@ CELLS = {
 }
 RULES = {
     name: getattr(optim, name)(0.1)
-    for name in ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "nadam")
-    + ("amsgrad", "adamw", "lion", "lars", "adafactor", "muon")
+    for name in (
+        *("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "nadam"),
+        *("amsgrad", "adamw", "lion", "lars", "adafactor", "muon"),
+    )
 }
 
 
@@ -34,7 +36,7 @@ def plain(x: Any) -> Any:
 
 
 def named_init(key: Any, x: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"scale": jnp.ones(3)}, {}
+    return {"scale": jnp.ones(())}, {}
 
 
 def named_apply(params: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
@@ -45,7 +47,7 @@ def says_how(value: Any) -> None:
     assert copy.copy(value) is value
     assert copy.deepcopy({"model": value})["model"] is value
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError, match="make it anew.*save_safetensors") as found:
+        with pytest.raises(TypeError, match=r"make it anew.*save_safetensors") as found:
             pickle.dumps({"model": value}, protocol)
         assert "\n" not in str(found.value)
 

@@ -1,9 +1,6 @@
 """Nothing of a model outlives it: programs, what it closes over, threads and files; and what is reused is."""
 
-import copy
 import gc
-import os
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,6 @@
 """Early stopping as a pure policy ``(state, record) -> state``."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -66,23 +67,27 @@ def early_stopping(
             f"early_stopping: mode='auto' can't tell whether {monitor!r} should fall or rise; "
             "pass mode='min' or mode='max'"
         )
-
-    def update(state: StopState, record: Mapping[str, Any]) -> StopState:
-        if monitor not in record:
-            raise ValueError(
-                f"early_stopping: {monitor!r} is not recorded, only {', '.join(map(repr, record))}; "
-                "pass validation data to fit, or monitor one of these"
-            )
-        if np.ndim(record[monitor]):
-            raise ValueError(
-                f"early_stopping: {monitor!r} is an array, {describe(record[monitor])}, not one number; "
-                "monitor a metric that computes to a number, such as metrics.f1 with its average"
-            )
-        value = float(record[monitor])
-        gain = value - state.best if rises else state.best - value
-        if math.isfinite(value) and (state.best_epoch == 0 or gain > min_delta):
-            return StopState(value, int(record["epoch"]))
-        waited = state.waited + 1
-        return state._replace(waited=waited, stop=waited >= patience)
-
+    update = functools.partial(_updated, monitor, patience, min_delta, rises)
     return Policy(StopState(-math.inf if rises else math.inf), update)
+
+
+# A function of the module, so that a policy can be pickled.
+def _updated(
+    monitor: str, patience: int, min_delta: float, rises: bool, state: StopState, record: Mapping[str, Any]
+) -> StopState:
+    if monitor not in record:
+        raise ValueError(
+            f"early_stopping: {monitor!r} is not recorded, only {', '.join(map(repr, record))}; "
+            "pass validation data to fit, or monitor one of these"
+        )
+    if np.ndim(record[monitor]):
+        raise ValueError(
+            f"early_stopping: {monitor!r} is an array, {describe(record[monitor])}, not one number; "
+            "monitor a metric that computes to a number, such as metrics.f1 with its average"
+        )
+    value = float(record[monitor])
+    gain = value - state.best if rises else state.best - value
+    if math.isfinite(value) and (state.best_epoch == 0 or gain > min_delta):
+        return StopState(value, int(record["epoch"]))
+    waited = state.waited + 1
+    return state._replace(waited=waited, stop=waited >= patience)
