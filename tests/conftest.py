@@ -1,7 +1,9 @@
 """One configuration for every test: strict promotion, typed keys, a persistent compilation cache."""
 
 import os
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -20,6 +22,13 @@ OWNER = os.getuid() if hasattr(os, "getuid") else "user"
 keep_compiled_programs(
     os.environ.get("JAXNN_TEST_CACHE") or Path(tempfile.gettempdir()) / f"jaxnn-test-cache-{OWNER}", 0.0
 )
+
+# A job in the background of a script ignores Ctrl-C, and so would every test of it, and every child.
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    and threading.current_thread() is threading.main_thread()
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("jaxnn", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("jaxnn")

@@ -282,10 +282,10 @@ def test_init_of_two_hundred_layers_traces_each_once(nest: str) -> None:
             model = nn.chain(model)
     else:
         model = nn.chain(*[layer] * 200)
-    start = time.perf_counter()
+    start = time.process_time()
     jax.jit(lambda key: model.init(key, spec(1, 4)))(KEY)
     assert len(calls) == (1 if nest == "nested" else 200)
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
 
 
 def test_init_never_runs_the_model_and_takes_specs_under_jit() -> None:

@@ -1,9 +1,9 @@
 """The loop: validation, averages, callbacks, data of any kind, interruption, and what it refuses."""
 
+import itertools
 import os
 import signal
 import threading
-import time
 
 import chex
 import jax
@@ -216,18 +216,21 @@ def test_ctrl_c_keeps_the_history_and_the_last_weights() -> None:
 
 def test_ctrl_c_inside_an_epoch_keeps_the_pieces_done() -> None:
     x, y = np.zeros((200_000, 64), np.float32), np.zeros(200_000, np.int32)
-    traced = threading.Event()
+    steps, running = itertools.count(), threading.Event()
+
+    def count():
+        if next(steps) == 2000:
+            running.set()
 
     def evaluate(*args, **options):
-        traced.set()
+        jax.debug.callback(count)
         return TASK.evaluate(*args, **options)
 
     def interrupt():
-        traced.wait()
-        time.sleep(1)
+        running.wait()
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupt, daemon=True).start()
     task = train.Objective(TASK.init, evaluate)
     result = train.fit(task, RULE, (x, y), epochs=500, batch_size=2, key=KEY, progress=False)
     assert result.stopped == "interrupted"

@@ -7,7 +7,6 @@ import os
 import pkgutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -78,21 +77,23 @@ def test_importing_jaxnn_is_light() -> None:
 
 
 def test_importing_jaxnn_does_no_work() -> None:
+    """Beside the import of JAX it is nothing, on any machine, in processor time, which others can't take."""
     code = (
-        "import jax.numpy, time\n"
-        "start = time.perf_counter()\n"
+        "import time\n"
+        "start = time.process_time()\n"
+        "import jax.numpy\n"
+        "between = time.process_time()\n"
         "import jaxnn\n"
-        "print(time.perf_counter() - start)\n"
+        "print((time.process_time() - between) / (between - start))\n"
         "from jax._src import xla_bridge\n"
         "print(xla_bridge.backends_are_initialized())"
     )
-    runs = []
+    shares = []
     for _ in range(3):
-        seconds, initialised = run_python(code).split()
-        runs.append(float(seconds))
+        share, initialised = run_python(code).split()
+        shares.append(float(share))
         assert initialised == "False"
-        time.sleep(0.1)
-    assert min(runs) < 0.05
+    assert min(shares) < 0.1
 
 
 def test_every_public_function_has_a_docstring_with_an_example_or_shape() -> None:

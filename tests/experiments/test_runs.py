@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -83,17 +82,21 @@ def test_default_names_are_new_and_the_output_says_where(command, tmp_path: Path
 def test_ctrl_c_keeps_history_and_weights(command, tmp_path: Path) -> None:
     folder = tmp_path / "digits" / "stopped"
 
+    ended = threading.Event()
+
     def press() -> None:
-        for _ in range(6000):
-            if (folder / "metrics.jsonl").exists():
-                break
-            time.sleep(0.01)
+        while not (folder / "metrics.jsonl").exists():
+            if ended.wait(0.01):
+                return
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
-    outcome = command("digits", "--epochs", 100_000, "--runs", tmp_path, "--name", "stopped")
-    thread.join()
+    try:
+        outcome = command("digits", "--epochs", 100_000, "--runs", tmp_path, "--name", "stopped")
+    finally:
+        ended.set()
+        thread.join()
     assert outcome.code == 130
     assert f"stopped (interrupted); the history so far and the last weights are in {folder}" in outcome.err
     records = RunFolder(folder).read_metrics()
