@@ -6,24 +6,36 @@
 
 ``adam(g)`` is the step of :func:`jaxnn.optim.adam` for a rate of one. As in optax and PyTorch the decay is
 multiplied by the rate; the paper multiplies it by the schedule's factor alone.
+
+=====  ============  ====================================================
+form   weight_decay  eps
+=====  ============  ====================================================
+optax  1e-4          1e-8
+torch  0.01          1e-8
+keras  0.004         1e-7, beside the root of the uncorrected ``nu``
+=====  ============  ====================================================
 """
 
 import jax.numpy as jnp
 import optax
 
 from jaxnn.optim import _hyper, _leaves, _trees
-from jaxnn.optim._adam import AdamState
+from jaxnn.optim._adam import AdamState, corrections
+
+# form: weight_decay, eps
+FORMS = {"optax": (1e-4, 1e-8), "torch": (0.01, 1e-8), "keras": (0.004, 1e-7)}
 
 
 def adamw(
     learning_rate: _hyper.ScalarOrSchedule,
     b1: _hyper.ScalarLike = 0.9,
     b2: _hyper.ScalarLike = 0.999,
-    eps: _hyper.ScalarLike = 1e-8,
+    eps: _hyper.ScalarLike | None = None,
     eps_root: _hyper.ScalarLike = 0.0,
     *,
-    weight_decay: _hyper.ScalarOrSchedule = 1e-4,
+    weight_decay: _hyper.ScalarOrSchedule | None = None,
     mask: _trees.Mask = None,
+    form: str = "optax",
 ) -> optax.GradientTransformationExtraArgs:
     """AdamW. ``update`` needs the parameters.
 
@@ -31,16 +43,17 @@ def adamw(
       learning_rate: a float, a schedule (a callable of the step), or a traced value.
       b1: decay of the mean of gradients, in ``[0, 1)``.
       b2: decay of the mean of squared gradients, in ``[0, 1)``.
-      eps: added to the root.
+      eps: added to the root, or ``None`` for the form's own.
       eps_root: added under the root.
-      weight_decay: the share of a parameter that a step at rate one takes away; a float, a schedule or a
-        traced value.
+      weight_decay: the share of a parameter that a step at rate one takes away; a float, a schedule, a traced
+        value, or ``None`` for the form's own.
       mask: a tree of bools, a prefix of one, or a function that makes one from the parameters: which of them
         decay.
+      form: ``"optax"``, ``"torch"`` or ``"keras"``, the table above.
 
     Raises:
       TypeError: an argument is not a number, or a leaf is not real floating point.
-      ValueError: a concrete argument is out of range, trees differ, or ``update`` is not given the
+      ValueError: a concrete argument is out of range, ``form`` is unknown, trees differ, or ``update`` is not given the
         parameters.
 
     Example:
@@ -49,13 +62,12 @@ def adamw(
       >>> rule.update(jnp.zeros(2), rule.init(p), p)[0]  # without a gradient only the decay is left
       Array([-0.05, -0.05], dtype=float32)
     """
+    default_decay, default_eps = FORMS[_hyper.choice("adamw", "form", form, FORMS)]
     rate = _hyper.rate("adamw", learning_rate)
     b1, b2 = _hyper.fraction("adamw", "b1", b1), _hyper.fraction("adamw", "b2", b2)
-    eps, eps_root = (
-        _hyper.non_negative("adamw", "eps", eps),
-        _hyper.non_negative("adamw", "eps_root", eps_root),
-    )
-    decay = _hyper.rate("adamw", weight_decay, "weight_decay")
+    eps = _hyper.non_negative("adamw", "eps", default_eps if eps is None else eps)
+    eps_root = _hyper.non_negative("adamw", "eps_root", eps_root)
+    decay = _hyper.rate("adamw", default_decay if weight_decay is None else weight_decay, "weight_decay")
 
     def init(params: optax.Params) -> AdamState:
         return AdamState(_leaves.zero_step(), _leaves.zeros("adamw", params), _leaves.zeros("adamw", params))
@@ -65,7 +77,7 @@ def adamw(
     ) -> tuple[optax.Updates, AdamState]:
         decayed = _trees.masked("adamw", _trees.need_params("adamw", params), mask)
         step = _hyper.increment(state.step)
-        factors = _hyper.bias_factors(step, b1, b2)
+        factors = corrections(form, _hyper.bias_factors(step, b1, b2))
         rates = (_hyper.at_step(rate, state.step), _hyper.at_step(decay, state.step))
         scalars = (*rates, b1, b2, eps, eps_root, *factors)
         slots = (state.mu, state.nu)

@@ -10,8 +10,17 @@ average, ``r``, tells when it is not::
     p <- p - rate * mu_hat                                    while r < threshold
     p <- p - rate * rect * mu_hat / (sqrt(nu_hat) + eps)      from then on
 
-with ``mu_hat`` and ``nu_hat`` of :mod:`jaxnn.optim._adam`. The paper's threshold is 4; optax and PyTorch
-have 5.
+with ``mu_hat`` and ``nu_hat`` of :mod:`jaxnn.optim._adam`. Libraries disagree about the threshold and about
+``eps``, which PyTorch adds before the correction; with gradients near ``eps`` that is another step. With
+``c2 = 1 - b2**t``:
+
+=====  =========  ====================================================  ====
+form   threshold  instead of ``mu_hat / (sqrt(nu_hat) + eps)``          eps
+=====  =========  ====================================================  ====
+optax  5                                                                1e-8
+torch  5          ``mu_hat * sqrt(c2) / (sqrt(nu) + eps)``              1e-8
+paper  4                                                                0
+=====  =========  ====================================================  ====
 """
 
 import jax
@@ -21,14 +30,19 @@ import optax
 from jaxnn.optim import _hyper, _leaves
 from jaxnn.optim._adam import AdamState
 
+# form: threshold, eps
+FORMS = {"optax": (5.0, 1e-8), "paper": (4.0, 0.0), "torch": (5.0, 1e-8)}
+
 
 def radam(
     learning_rate: _hyper.ScalarOrSchedule,
     b1: _hyper.ScalarLike = 0.9,
     b2: _hyper.ScalarLike = 0.999,
-    eps: _hyper.ScalarLike = 1e-8,
+    eps: _hyper.ScalarLike | None = None,
     eps_root: _hyper.ScalarLike = 0.0,
-    threshold: _hyper.ScalarLike = 5.0,
+    threshold: _hyper.ScalarLike | None = None,
+    *,
+    form: str = "optax",
 ) -> optax.GradientTransformationExtraArgs:
     """RAdam, rectified without the cancellation by which float32 loses the length of a young average.
 
@@ -36,13 +50,14 @@ def radam(
       learning_rate: a float, a schedule (a callable of the step), or a traced value.
       b1: decay of the mean of gradients, in ``[0, 1)``.
       b2: decay of the mean of squared gradients, in ``[0, 1)``.
-      eps: added to the root.
+      eps: added to the root, or ``None`` for the form's own.
       eps_root: added under the root.
-      threshold: the length from which the average is divided by, 4 or more.
+      threshold: the length from which the average is divided by, 4 or more, or ``None`` for the form's own.
+      form: ``"optax"``, ``"paper"`` or ``"torch"``, the table above.
 
     Raises:
       TypeError: an argument is not a number, or a leaf is not real floating point.
-      ValueError: a concrete argument is out of range, or trees differ.
+      ValueError: a concrete argument is out of range, ``form`` is unknown, or trees differ.
 
     Example:
       >>> import jax.numpy as jnp
@@ -51,13 +66,12 @@ def radam(
       >>> print(f"{step[0]:.3f} {step[1]:.3f}")
       -1.500 1.000
     """
+    default_threshold, default_eps = FORMS[_hyper.choice("radam", "form", form, FORMS)]
     rate = _hyper.rate("radam", learning_rate)
     b1, b2 = _hyper.fraction("radam", "b1", b1), _hyper.fraction("radam", "b2", b2)
-    eps, eps_root = (
-        _hyper.non_negative("radam", "eps", eps),
-        _hyper.non_negative("radam", "eps_root", eps_root),
-    )
-    limit = _hyper.scalar("radam", "threshold", threshold)
+    eps = _hyper.non_negative("radam", "eps", default_eps if eps is None else eps)
+    eps_root = _hyper.non_negative("radam", "eps_root", eps_root)
+    limit = _hyper.scalar("radam", "threshold", default_threshold if threshold is None else threshold)
     if isinstance(limit, float) and limit < 4.0:
         raise ValueError(f"radam: threshold must be at least 4, where the rectification begins, got {limit}")
 
@@ -68,18 +82,21 @@ def radam(
         updates: optax.Updates, state: AdamState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, AdamState]:
         step = _hyper.increment(state.step)
-        factors = _hyper.bias_factors(step, b1, b2)
+        factor1, factor2 = _hyper.bias_factors(step, b1, b2)
         r, r_inf = _length(b2, step), 2 / (1 - b2) - 1
         rectification = jnp.sqrt(
             jnp.maximum(r - 4, 0) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * jnp.maximum(r, 1))
         )
+        if form == "torch":
+            rectification, factor2 = rectification / jnp.sqrt(factor2), 1.0
         scalars = (
             _hyper.at_step(rate, state.step),
             b1,
             b2,
             eps,
             eps_root,
-            *factors,
+            factor1,
+            factor2,
             rectification,
             r >= limit,
         )

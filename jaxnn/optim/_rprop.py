@@ -18,6 +18,9 @@ torch  ``size * sign(g)``; stay if the sign changed
 optax  the last call's step of torch; stay if the sign changed
 =====  ============================================================
 
+In PyTorch the bounds hold from the first step on, so that a first size of 100 is 50 there, and one of 1e-7 is
+1e-6; in the other forms they hold for sizes that have changed.
+
 It is a rule for whole batches: the sign of a noisy gradient changes for reasons that are not the surface's.
 """
 
@@ -97,7 +100,10 @@ def _leaf(g, size, previous, shrink, grow, smallest, largest, form):
     sign = jnp.sign(g)
     agreement = sign * jnp.sign(previous)
     moved = jnp.clip(size * jnp.where(agreement > 0, grow, shrink), smallest, largest)
-    size = jnp.where(agreement == 0, size, moved)
+    if form == "torch":
+        size = jnp.where(agreement == 0, jnp.clip(size, smallest, largest), moved)
+    else:
+        size = jnp.where(agreement == 0, size, moved)
     step = jnp.where(agreement < 0, 0, size * sign)
     if form == "paper":
         return -jnp.where(agreement < 0, -previous, step), size, step

@@ -113,7 +113,14 @@ CASES = [
         torch=(oracles.rprop_torch, {}),
         paper=(oracles.rprop_paper, {}),
     ),
-    Case("adam", oracles.adam, peer=optax.adam),
+    *forms(
+        "adam",
+        optax.adam,
+        optax=(oracles.adam, {}),
+        torch=(oracles.adam, {}),
+        keras=(oracles.adam_keras, {}),
+        paper=(oracles.adam, {}),
+    ),
     Case(
         "adam",
         oracles.adam,
@@ -121,8 +128,24 @@ CASES = [
         options,
         optax.adam,
     ),
-    Case("adamw", oracles.adamw, peer=optax.adamw, decays=True),
-    Case("adamax", oracles.adamax, peer=optax.adamax),
+    *(
+        replace(case, decays=True)
+        for case in forms(
+            "adamw",
+            optax.adamw,
+            optax=(oracles.adamw, {}),
+            torch=(oracles.adamw, {"weight_decay": 0.01}),
+            keras=(oracles.adamw_keras, {}),
+        )
+    ),
+    *forms(
+        "adamax",
+        optax.adamax,
+        optax=(oracles.adamax, {}),
+        torch=(oracles.adamax, {}),
+        keras=(oracles.adamax_keras, {}),
+        paper=(oracles.adamax_paper, {}),
+    ),
     *forms(
         "nadam",
         optax.nadam,
@@ -140,7 +163,13 @@ CASES = [
         paper=(oracles.amsgrad_paper, {}),
     ),
     Case("lion", oracles.lion, peer=optax.lion, decays=True),
-    Case("radam", oracles.radam, peer=optax.radam),
+    *forms(
+        "radam",
+        optax.radam,
+        optax=(oracles.radam, {}),
+        torch=(oracles.radam_torch, {}),
+        paper=(oracles.radam_paper, {}),
+    ),
     Case("adabelief", oracles.adabelief, peer=optax.adabelief),
     Case("yogi", oracles.yogi, peer=optax.yogi),
     Case("lamb", oracles.lamb, peer=optax.lamb, elementwise=False),

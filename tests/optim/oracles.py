@@ -15,7 +15,7 @@ def slot(s, name, g, value=0.0):
 
 def ratio(numerator, denominator):
     """Divide, with 0/0 = 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
+    return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator != 0)
 
 
 def sgd(t, g, p, s, rate):
@@ -108,7 +108,13 @@ def rmsprop_torch(t, g, p, s, rate, alpha=0.99, eps=1e-8, momentum=0.0, centered
 
 
 def rprop_torch(t, g, p, s, rate, eta_minus=0.5, eta_plus=1.2, smallest=1e-6, largest=50.0):
-    """torch.optim.Rprop: the gradient counts as zero where its sign changed."""
+    """torch.optim.Rprop: the gradient counts as zero where its sign changed; sizes are clamped at every step."""
+    s.setdefault("size", np.clip(np.full(g.shape, rate), smallest, largest))
+    return rprop_bare(t, g, p, s, rate, eta_minus, eta_plus, smallest, largest)
+
+
+def rprop_bare(t, g, p, s, rate, eta_minus=0.5, eta_plus=1.2, smallest=1e-6, largest=50.0):
+    """The same, where the bounds hold for sizes that have changed."""
     size, previous = s.setdefault("size", np.full(g.shape, rate)), slot(s, "previous", g)
     sign = np.sign(g) * np.sign(previous)
     factor = np.where(sign > 0, eta_plus, np.where(sign < 0, eta_minus, 1.0))
@@ -121,7 +127,7 @@ def rprop_optax(t, g, p, s, rate, **hyper):
     """optax 0.2.8 _src/transform.py scale_by_rprop: the step of the call before, and none where the sign
     changed."""
     previous = slot(s, "previous", g).copy()
-    step = rprop_torch(t, g, p, s, rate, **hyper)
+    step = rprop_bare(t, g, p, s, rate, **hyper)
     late, s["late"] = slot(s, "late", g), step
     return np.where(np.sign(g) * np.sign(previous) < 0, 0.0, late)
 
@@ -131,7 +137,7 @@ def rprop_paper(t, g, p, s, rate, **hyper):
     zero."""
     changed = np.sign(g) * np.sign(slot(s, "previous", g)) < 0
     last = slot(s, "last", g)
-    step = rprop_torch(t, g, p, s, rate, **hyper)
+    step = rprop_bare(t, g, p, s, rate, **hyper)
     s["last"] = np.where(changed, -last, step)
     return s["last"]
 
@@ -144,6 +150,18 @@ def adam(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-8, eps_root=0.0):
     return -rate * ratio(m_hat, np.sqrt(v_hat + eps_root) + eps)
 
 
+def adam_keras(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-7):
+    """keras.optimizers.Adam: alpha = lr * sqrt(1 - b2^t) / (1 - b1^t); m * alpha / (sqrt(v) + eps)."""
+    s["m"] = slot(s, "m", g) + (g - slot(s, "m", g)) * (1 - b1)
+    s["v"] = slot(s, "v", g) + (g**2 - slot(s, "v", g)) * (1 - b2)
+    return -s["m"] * (rate * np.sqrt(1 - b2**t) / (1 - b1**t)) / (np.sqrt(s["v"]) + eps)
+
+
+def adamw_keras(t, g, p, s, rate, weight_decay=0.004):
+    """keras.optimizers.AdamW: variable -= variable * wd * lr, and then Adam."""
+    return -p * weight_decay * rate + adam_keras(t, g, p, s, rate)
+
+
 def adamw(t, g, p, s, rate, weight_decay=1e-4, **hyper):
     """Loshchilov and Hutter 2019, algorithm 2, with the decay times the rate as in torch.optim.AdamW."""
     return adam(t, g, p, s, rate, **hyper) - rate * weight_decay * p
@@ -154,6 +172,20 @@ def adamax(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-8):
     s["m"] = b1 * slot(s, "m", g) + (1 - b1) * g
     s["u"] = np.maximum(b2 * slot(s, "u", g), np.abs(g) + eps)
     return -rate / (1 - b1**t) * s["m"] / s["u"]
+
+
+def adamax_keras(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-7):
+    """keras.optimizers.Adamax: u = max(b2 * u, |g|); lr * m / ((1 - b1^t) * (u + eps))."""
+    s["m"] = slot(s, "m", g) + (g - slot(s, "m", g)) * (1 - b1)
+    s["u"] = np.maximum(b2 * slot(s, "u", g), np.abs(g))
+    return -(rate * s["m"]) / ((1 - b1**t) * (s["u"] + eps))
+
+
+def adamax_paper(t, g, p, s, rate, b1=0.9, b2=0.999):
+    """Kingma and Ba 2015, algorithm 2."""
+    s["m"] = b1 * slot(s, "m", g) + (1 - b1) * g
+    s["u"] = np.maximum(b2 * slot(s, "u", g), np.abs(g))
+    return -rate / (1 - b1**t) * ratio(s["m"], s["u"])
 
 
 def nadam_optax(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-8):
@@ -243,6 +275,30 @@ def radam(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-8, threshold=5.0):
         return -rate * m_hat
     rectification = np.sqrt((r - 4) * (r - 2) * long / ((long - 4) * (long - 2) * r))
     return -rate * rectification * m_hat / (np.sqrt(s["v"] / (1 - b2**t)) + eps)
+
+
+def radam_torch(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-8):
+    """torch.optim.RAdam: sqrt(1 - b2^t) / (sqrt(v) + eps), and lr * m / (1 - b1^t) alone while rho_t <= 5."""
+    s["m"] = slot(s, "m", g) + (1 - b1) * (g - slot(s, "m", g))
+    s["v"] = b2 * slot(s, "v", g) + (1 - b2) * g * g
+    corrected, rho_inf = s["m"] / (1 - b1**t), 2 / (1 - b2) - 1
+    rho = rho_inf - 2 * t * b2**t / (1 - b2**t)
+    if rho <= 5:
+        return -rate * corrected
+    rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
+    return -rate * corrected * (1 - b2**t) ** 0.5 / (np.sqrt(s["v"]) + eps) * rect
+
+
+def radam_paper(t, g, p, s, rate, b1=0.9, b2=0.999):
+    """Liu et al. 2020, algorithm 2: l = sqrt((1 - b2^t) / v), from a length of 4 on."""
+    s["m"] = b1 * slot(s, "m", g) + (1 - b1) * g
+    s["v"] = b2 * slot(s, "v", g) + (1 - b2) * g**2
+    m_hat, long = s["m"] / (1 - b1**t), 2 / (1 - b2) - 1
+    r = long - 2 * t * b2**t / (1 - b2**t)
+    if r <= 4:
+        return -rate * m_hat
+    rectification = np.sqrt((r - 4) * (r - 2) * long / ((long - 4) * (long - 2) * r))
+    return -rate * rectification * m_hat * ratio(np.sqrt(1 - b2**t), np.sqrt(s["v"]))
 
 
 def adabelief(t, g, p, s, rate, b1=0.9, b2=0.999, eps=1e-16, eps_root=1e-16):

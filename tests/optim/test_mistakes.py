@@ -59,7 +59,10 @@ def test_hyper_parameters_out_of_range(rule: str, options: dict, message: str) -
         getattr(optim, rule)(0.1, **options)
 
 
-@pytest.mark.parametrize("rule", ["nesterov", "adagrad", "adadelta", "rmsprop", "rprop", "nadam", "amsgrad"])
+@pytest.mark.parametrize(
+    "rule",
+    ["nesterov", "adagrad", "adadelta", "rmsprop", "rprop", "nadam", "amsgrad", "adam", "adamax", "radam"],
+)
 def test_an_unknown_form(rule: str) -> None:
     with pytest.raises(
         ValueError, match=f"{rule}: unknown form 'pytorch', .*'paper', .*; did you mean 'torch'"
@@ -67,6 +70,17 @@ def test_an_unknown_form(rule: str) -> None:
         getattr(optim, rule)(0.1, form="pytorch")
     with pytest.raises(ValueError, match=f"{rule}: unknown form 3"):
         getattr(optim, rule)(0.1, form=3)
+
+
+def test_a_form_that_a_rule_does_not_have() -> None:
+    with pytest.raises(
+        ValueError, match="radam: unknown form 'keras', expected one of 'optax', 'paper', 'torch'"
+    ):
+        optim.radam(0.1, form="keras")
+    with pytest.raises(
+        ValueError, match="adamw: unknown form 'paper', expected one of 'optax', 'torch', 'keras'"
+    ):
+        optim.adamw(0.1, form="paper")
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -19,9 +19,10 @@ TORCH = {
     "rprop-form=torch": ("Rprop", {}),
     "nadam-form=torch": ("NAdam", {}),
     "amsgrad-form=torch": ("Adam", {"amsgrad": True}),
-    "adam": ("Adam", {}),
-    "adamw": ("AdamW", {"weight_decay": 1e-4}),
-    "radam": ("RAdam", {}),
+    "adam-form=torch": ("Adam", {}),
+    "adamw-form=torch": ("AdamW", {}),
+    "adamax-form=torch": ("Adamax", {}),
+    "radam-form=torch": ("RAdam", {}),
 }
 KERAS = {
     "nesterov-form=keras": ("SGD", {"momentum": 0.9, "nesterov": True}),
@@ -31,6 +32,9 @@ KERAS = {
     "rmsprop-form=keras-momentum=0.9": ("RMSprop", {"momentum": 0.9}),
     "nadam-form=keras": ("Nadam", {}),
     "amsgrad-form=keras": ("Adam", {"amsgrad": True}),
+    "adam-form=keras": ("Adam", {}),
+    "adamw-form=keras": ("AdamW", {}),
+    "adamax-form=keras": ("Adamax", {}),
 }
 BY_ID = {case.id: case for case in CASES}
 
@@ -45,16 +49,19 @@ def way(case: Case, start: np.ndarray, gradients: np.ndarray, rate) -> np.ndarra
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 1e-12, 1e4])
+@pytest.mark.parametrize("rate", [RATE, 100.0, 1e-7])
 @pytest.mark.parametrize("name", TORCH)
-def test_the_oracle_is_pytorch(name: str) -> None:
+def test_the_oracle_is_pytorch(name: str, scale: float, rate: float) -> None:
     torch = pytest.importorskip("torch")
     start, gradients = problem()
+    gradients *= scale
     kind, options = TORCH[name]
-    # PyTorch keeps NAdam's product of momenta in float32, and adds RAdam's eps before the bias correction.
-    rtol = {"NAdam": 1e-6, "RAdam": 1e-7}.get(kind, 1e-10)
+    # PyTorch keeps NAdam's product of momenta in float32.
+    rtol = 1e-6 if kind == "NAdam" else 1e-10
     parameter = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    optimizer = getattr(torch.optim, kind)([parameter], lr=RATE, **options)
-    for t, wanted in enumerate(way(BY_ID[name], start, gradients, RATE)):
+    optimizer = getattr(torch.optim, kind)([parameter], lr=rate, **options)
+    for t, wanted in enumerate(way(BY_ID[name], start, gradients, rate)):
         parameter.grad = torch.tensor(gradients[t], dtype=torch.float64)
         optimizer.step()
         np.testing.assert_allclose(parameter.detach().numpy(), wanted, rtol=rtol, atol=rtol)
@@ -81,6 +88,30 @@ def test_a_form_has_the_constants_of_its_library() -> None:
     def first(rule) -> float:
         return float(rule.update(one, rule.init(one))[0])
 
+    # Gradients near eps, where its place shows most: of Adam and Adamax at once, of RAdam from the sixth step on.
+    small = jnp.asarray(1e-7)
+
+    def last(rule, steps: int) -> float:
+        state = rule.init(small)
+        for _ in range(steps):
+            step, state = rule.update(small, state)
+        return float(step)
+
+    assert last(optim.adam(1.0), 1) == pytest.approx(-1 / 1.1, rel=1e-4)
+    assert last(optim.adam(1.0, form="keras"), 1) == pytest.approx(-1 / (1 + 1000**0.5), rel=1e-4)
+    assert last(optim.adamax(1.0), 1) == pytest.approx(-1 / 1.1, rel=1e-4)
+    assert last(optim.adamax(1.0, form="keras"), 1) == pytest.approx(-1 / 2, rel=1e-4)
+    assert last(optim.adamax(1.0, form="paper"), 1) == pytest.approx(-1, rel=1e-4)
+    c2 = 1 - 0.999**6
+    assert last(optim.radam(1.0, form="torch"), 6) / last(optim.radam(1.0), 6) == pytest.approx(
+        1.1 * c2**0.5 / (c2**0.5 + 0.1), rel=1e-3
+    )
+    assert last(optim.rprop(100.0, form="torch"), 1) == -50
+    assert last(optim.rprop(1e-7, form="torch"), 1) == pytest.approx(-1e-6)
+    rule = optim.adamw(0.5, form="keras")
+    assert float(rule.update(0 * one, rule.init(one), one)[0]) == pytest.approx(-0.002)
+    rule = optim.adamw(0.5, form="torch")
+    assert float(rule.update(0 * one, rule.init(one), one)[0]) == pytest.approx(-0.005)
     assert first(optim.adagrad(0.01, form="torch")) == pytest.approx(-0.01)
     assert first(optim.adagrad(0.01)) == pytest.approx(-0.01 / np.sqrt(1.1), rel=1e-6)
     assert first(optim.rmsprop(0.01, form="torch")) == pytest.approx(-0.1, rel=1e-6)
