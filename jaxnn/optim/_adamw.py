@@ -45,16 +45,16 @@ def adamw(
       b2: decay of the mean of squared gradients, in ``[0, 1)``.
       eps: added to the root, or ``None`` for the form's own.
       eps_root: added under the root.
-      weight_decay: the share of a parameter that a step at rate one takes away; a float, a schedule, a traced
-        value, or ``None`` for the form's own.
+      weight_decay: the share of a parameter that a step at rate one takes away; a float, a schedule, a
+        traced value, or ``None`` for the form's own.
       mask: a tree of bools, a prefix of one, or a function that makes one from the parameters: which of them
         decay.
       form: ``"optax"``, ``"torch"`` or ``"keras"``, the table above.
 
     Raises:
       TypeError: an argument is not a number, or a leaf is not real floating point.
-      ValueError: a concrete argument is out of range, ``form`` is unknown, trees differ, or ``update`` is not given the
-        parameters.
+      ValueError: a concrete argument is out of range, ``form`` is unknown, trees differ, or ``update`` is not
+        given the parameters.
 
     Example:
       >>> import jax.numpy as jnp
