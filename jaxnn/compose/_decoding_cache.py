@@ -10,13 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.compose._decoding_check import check_positions
 from jaxnn.core import Layer, Params, Plan, PyTree, State, describe, plan_layer, spec_of
 from jaxnn.layers._cached import CALL, PROBE, CachedLayer, WholeLayer
 
 _TIMES = (1, 2)
 
 
-def empty_cache(layer: Layer, params: Params, at: Callable[[int], PyTree], length: int) -> State:
+def empty_cache(
+    layer: Layer, params: Params, at: Callable[[int], PyTree], length: int, known: set[Any]
+) -> State:
     """The state with which ``layer`` decodes from the first position.
 
     Args:
@@ -24,10 +27,17 @@ def empty_cache(layer: Layer, params: Params, at: Callable[[int], PyTree], lengt
         params: its parameters.
         at: ``time -> input`` of that many positions (arrays or specs).
         length: positions that there must be room for.
+        known: for which inputs, whatever their batch, the model was found to act on each position alone where
+            it remembers nothing; this one is added.
     """
     plans = [plan_layer(layer, at(time)) for time in _TIMES]
     refuse_state(layer, jax.eval_shape(plans[0].build, jax.eval_shape(jax.random.key, 0))[1])
     probe = _probe(plans[0], plans[1], (), layer.name)
+    leaves, structure = jax.tree.flatten(plans[0].input)
+    kind = (structure, *((leaf.shape[1:], leaf.dtype) for leaf in leaves))
+    if kind not in known:
+        check_positions(plans[0], plans[1], layer.name, length)
+        known.add(kind)
 
     def calls(time: int) -> State:
         def run(params: Params, probe: State, x: PyTree, key: Any) -> State:
@@ -49,7 +59,7 @@ def refuse_state(layer: Layer, state: State) -> None:
 
 
 def _probe(plan: Plan, longer: Plan, copies: tuple[int, ...], path: str) -> State:
-    """A state that asks every layer with a cache what it is called with; other layers are checked."""
+    """A state that asks every layer with a cache what it is called with."""
     if isinstance(plan.layer, CachedLayer):
         return {PROBE: jnp.zeros(copies, bool)}
     if isinstance(plan.layer, WholeLayer):
@@ -57,7 +67,6 @@ def _probe(plan: Plan, longer: Plan, copies: tuple[int, ...], path: str) -> Stat
             raise ValueError(f"decoding_cell: {path} ({plan.layer.name}): {plan.layer.reason}")
         return {}
     if not plan.children:
-        _check_position_alone(plan, longer, path)
         return {}
     pairs = zip(plan.children, longer.children, strict=True)
     if plan.copies is not None:
@@ -118,39 +127,3 @@ def _moving(short: PyTree, long: PyTree) -> list[int]:
     """Which leaves depend on the length of the sequence."""
     pairs = zip(jax.tree.leaves(short), jax.tree.leaves(long), strict=True)
     return [i for i, (a, b) in enumerate(pairs) if a.shape != b.shape]
-
-
-def _check_position_alone(plan: Plan, longer: Plan, path: str) -> None:
-    """Raise unless the layer takes one position, without axes of batch and time, and gives one."""
-    moving = _moving(plan.input, longer.input)
-    if not moving:
-        return
-    leaves, structure = jax.tree.flatten(plan.input)
-    alone = jax.tree.unflatten(
-        structure,
-        [jax.ShapeDtypeStruct(x.shape[2:], x.dtype) if i in moving else x for i, x in enumerate(leaves)],
-    )
-    reason = ""
-    try:
-        expected = _positions(plan.output, longer.output)
-        found = [leaf.shape for leaf in jax.tree.leaves(plan_layer(plan.layer, alone).output)]
-        if found != expected:
-            reason = f"one position gives {found}, not {expected}"
-    except (TypeError, ValueError, IndexError) as error:
-        reason = str(error).splitlines()[0]
-    if reason:
-        raise ValueError(
-            f"decoding_cell: {path} ({plan.layer.name}) does not act on each position alone ({reason}), so "
-            "it can't be applied step by step; a layer of your own must take [..., features]"
-        )
-
-
-def _positions(short: PyTree, long: PyTree) -> list[tuple[int, ...]]:
-    """Shapes of an output's leaves at one position."""
-    shapes = []
-    for a, b in zip(jax.tree.leaves(short), jax.tree.leaves(long), strict=True):
-        differs = [i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n]
-        if differs not in ([], [1]) or (differs and b.shape[1] != 2):
-            raise ValueError(f"its output {describe(a)} becomes {describe(b)} with a second position")
-        shapes.append(a.shape[2:] if differs else a.shape)
-    return shapes

@@ -31,8 +31,9 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
     Any model made of ``chain``, ``repeat``, ``residual``, ``nn.model`` and their like works as it is, without
     a second definition or a flag (Flax needs ``decode=True`` modules and a mutable collection). What keeps
     something from step to step (``attention``, ``positional_embedding``, ``rotary``, ``rnn``, ``lstm``,
-    ``gru``, ``simple_rnn``) does so in the carry; all other layers must act on each position alone, which is
-    checked. Code of your own between the children of an ``nn.model`` must do so too, which is not.
+    ``gru``, ``simple_rnn``) does so in the carry; all other layers, and code of your own between the children
+    of an ``nn.model``, must act on each position alone, whatever its place. That is checked once by comparing
+    values, so that a model whose steps would not equal its whole pass is refused.
 
     The cell:
 
@@ -75,6 +76,8 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
     if length < 2:
         raise ValueError("decoding_cell: max_length must be at least 2, got 1; one position needs no carry")
 
+    known: set[Any] = set()
+
     def init(key: Any, x: PyTree) -> Params:
         first, memory = _split(x)
         params, state = layer.init(key, _sequence(_spec(first), memory))
@@ -83,7 +86,7 @@ def decoding_cell(model: Any, max_length: int) -> DecodingCell:
 
     def init_carry(params: Params, x: PyTree) -> PyTree:
         first, memory = _split(x)
-        cache = empty_cache(layer, params, lambda time: _sequence(_spec(first, time), memory), length)
+        cache = empty_cache(layer, params, lambda time: _sequence(_spec(first, time), memory), length, known)
         if memory is not None:
             # One pass reads the memory; what it leaves of the position itself is forgotten.
             _, filled = layer.apply(params, cache, _sequence(first[:, None], memory))

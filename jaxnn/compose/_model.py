@@ -6,6 +6,7 @@ what it cannot follow (a child with randomness or state inside the author's own 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -39,6 +40,18 @@ _REMEDY = (
     "call it outside and pass the result in, or repeat layers with nn.repeat, recur with nn.rnn, "
     "rematerialise with nn.remat"
 )
+
+
+@dataclass(frozen=True, repr=False)
+class FreeFormLayer(Layer):
+    """A layer whose children an author's function calls.
+
+    Attributes:
+        follow: ``(call, x, key) -> (y, draws)``, that function with ``call(name, x, inside)`` in the place of
+            its children, in evaluation; ``draws`` says whether it asked for a key.
+    """
+
+    follow: Callable[..., tuple[PyTree, bool]] | None = field(default=None, compare=False)
 
 
 class Scope:
@@ -181,7 +194,13 @@ def _layer(owner: str, function: Callable[[Any, PyTree], PyTree], layers: dict[s
         y = function(Scope(owner, names, call, key, train), x)
         return y, without_probe(current)
 
-    result = planned(owner, plan, apply)
+    def follow(call: Callable[[str, PyTree, bool], PyTree], x: PyTree, key: Any) -> tuple[PyTree, bool]:
+        scope = Scope(owner, names, call, key, False)
+        y = function(scope, x)
+        return y, bool(scope._draws)
+
+    made = planned(owner, plan, apply)
+    result = FreeFormLayer(made.name, made.init, made.apply, made.plan, follow=follow)
     return result
 
 

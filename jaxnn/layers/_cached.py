@@ -13,9 +13,9 @@ from jaxnn.core import Layer, Params, PyTree, State, check_key, check_train
 
 # What decoding_cell and a layer say to each other through the layer's part of the state. A probe asks which
 # inputs the layer is called with; after a step the new cache is wrapped, so that a second call in one step is
-# noticed.
-# A cache that holds UNREAD is filled from a memory at the first call.
-PROBE, CALL, STEPPED, UNREAD = "probe", "call_", "stepped", "unread"
+# noticed. A cache that holds UNREAD is filled from a memory at the first call. None of them is an identifier,
+# so that no child is called so.
+PROBE, CALL, STEPPED, UNREAD = "<decoding probe>", "<call>", "<stepped>", "<unread>"
 
 
 @dataclass(frozen=True, repr=False)
