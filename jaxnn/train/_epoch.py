@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn.core import describe, fold_name, is_traced, positive_int
+from jaxnn.core import describe, fold_name, is_traced, one_of, positive_int
 from jaxnn.metrics import merge
 from jaxnn.train._objective import Objective
 from jaxnn.train._state import TrainState
@@ -26,6 +26,7 @@ def make_epoch(
     *,
     ema: float | None = None,
     donate: bool = True,
+    last_batch: str = "keep",
 ) -> Epoch:
     """Return ``epoch(train_state, data, order=None, start=0, stop=None, record=None)``, compiled.
 
@@ -41,6 +42,9 @@ def make_epoch(
         batch_size: examples in a batch, at most ``n``.
         ema: decay of the moving average of the parameters, see ``make_step``.
         donate: whether ``train_state`` and ``record`` are consumed, which saves a copy of both.
+        last_batch: where ``batch_size`` does not divide ``n``, the examples that are left at the end of the
+            order are a smaller batch of their own (``"keep"``), are left out (``"drop"``, Keras'
+            ``drop_remainder`` and PyTorch's ``drop_last``), or join the batch before (``"merge"``).
 
     The arguments of ``epoch`` beyond the state and the data are:
 
@@ -66,7 +70,8 @@ def make_epoch(
         (3, 10.0)
     """
     batch_size = positive_int("make_epoch", "batch_size", batch_size)
-    run = pure_epoch(objective, optimizer, batch_size, ema)
+    one_of("make_epoch", "last_batch", last_batch, LAST_BATCH)
+    run = pure_epoch(objective, optimizer, batch_size, ema, last_batch)
     compiled = jax.jit(run, donate_argnums=CONSUMED if donate else ())
     step = pure_step(objective, optimizer, ema)
 
@@ -86,14 +91,18 @@ def make_epoch(
         if record is None:
             sample = jax.tree.map(lambda leaf: leaf[:batch_size], data)
             record = empty_record(record_spec(step, train_state, sample))
-        stop = steps_per_epoch(order.shape[0], batch_size) if stop is None else stop
+        stop = steps_per_epoch(order.shape[0], batch_size, last_batch) if stop is None else stop
         return compiled(train_state, data, order, np.int32(start), np.int32(stop), record)
 
     return epoch
 
 
 def pure_epoch(
-    objective: Objective, optimizer: optax.GradientTransformation, batch_size: int, ema: float | None
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+    ema: float | None,
+    last_batch: str = "keep",
 ) -> Epoch:
     """Return ``(train_state, data, order, start, stop, record)`` uncompiled and without checks.
 
@@ -108,7 +117,7 @@ def pure_epoch(
         train_state: TrainState, data: Any, order: Any, start: Any, stop: Any, record: Any
     ) -> tuple[TrainState, Record]:
         n = order.shape[0]
-        full, rest = divmod(n, batch_size)
+        full, rest = _full_and_rest(n, batch_size, last_batch)
 
         def body(size: int) -> Callable[[Any, Any], Any]:
             def one(index: Any, carry: tuple[TrainState, Record]) -> tuple[TrainState, Record]:
@@ -123,7 +132,10 @@ def pure_epoch(
         if rest:
             # A loop of one turn or none: unlike cond, it updates the state in place.
             last = jnp.minimum(stop, full + 1)
-            carry = jax.lax.fori_loop(jnp.maximum(start, full), last, body(rest), carry)
+            try:
+                carry = jax.lax.fori_loop(jnp.maximum(start, full), last, body(rest), carry)
+            except ValueError as error:
+                raise ValueError(_of_the_last_batch(rest, n, batch_size, error)) from error
         return carry
 
     return run
@@ -172,9 +184,35 @@ def _order(train_state: TrainState, n: int, done: Any) -> Any:
     return first[second].astype(jnp.int32)
 
 
-def steps_per_epoch(n: int, batch_size: int) -> int:
-    """Return the number of batches that hold ``n`` examples, the smaller last one included."""
-    return -(-n // batch_size)
+LAST_BATCH = ("keep", "drop", "merge")
+
+
+def steps_per_epoch(n: int, batch_size: int, last_batch: str = "keep") -> int:
+    """Return the number of batches that ``n`` examples make, by what becomes of the smaller last one."""
+    full, rest = _full_and_rest(n, batch_size, last_batch)
+    return full + (rest > 0)
+
+
+def examples_per_epoch(n: int, batch_size: int, last_batch: str) -> int:
+    """Return how many of ``n`` examples are trained."""
+    full, rest = _full_and_rest(n, batch_size, last_batch)
+    return full * batch_size + rest
+
+
+def _full_and_rest(n: int, batch_size: int, last_batch: str) -> tuple[int, int]:
+    """How many batches hold ``batch_size`` examples, and how many a last one beside them; 0 without one."""
+    full, rest = divmod(n, batch_size)
+    if not rest or last_batch == "keep" or not full:
+        return full, rest
+    return (full, 0) if last_batch == "drop" else (full - 1, batch_size + rest)
+
+
+def _of_the_last_batch(rest: int, n: int, batch_size: int, error: ValueError) -> str:
+    """What a model's refusal of the last batch means, which takes batches of ``batch_size``."""
+    return (
+        f"fit: the last batch of the epoch holds {rest} of {n} examples at batch_size={batch_size}, which "
+        f"the model does not take ({error}); pass last_batch='drop' or 'merge', or another batch_size"
+    )
 
 
 def examples(owner: str, data: Any) -> int:

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn.core import check_key, kept, positive_int
+from jaxnn.core import check_key, kept, one_of, positive_int
+from jaxnn.train._cause import cause
 from jaxnn.train._data import check_rereadable, first_batch, placed, split_validation, weigh_classes
 from jaxnn.train._early_stopping import Policy
-from jaxnn.train._epoch import check_batch_size, examples, steps_per_epoch
+from jaxnn.train._epoch import LAST_BATCH, check_batch_size, examples, steps_per_epoch
 from jaxnn.train._evaluate import is_batches, make_evaluate, sums
 from jaxnn.train._history import History
 from jaxnn.train._interrupt import Interrupt, InterruptedReadingError
@@ -38,7 +39,7 @@ class Result:
         train_state: the whole of the run at its end, with which ``fit`` can go on.
         history: one record for each epoch.
         stopped: ``None`` after all epochs, else why the run ended before:
-            ``"early stopping"``, ``"interrupted"`` or ``"non-finite loss: ..."``.
+            ``"early stopping"``, ``"interrupted"`` or ``"non-finite loss: ..."`` with the likely cause.
         best_epoch: epoch of ``params`` under early stopping, else ``None``.
     """
 
@@ -71,6 +72,7 @@ def fit(
     callbacks: Iterable[Callable[..., Any]] = (),
     progress: bool | None = None,
     shuffle: bool = True,
+    last_batch: str = "keep",
     train_state: TrainState | None = None,
 ) -> Result:
     """Train for some epochs and return the parameters and the history.
@@ -86,7 +88,8 @@ def fit(
         data: ``(inputs, targets)`` or ``(inputs, targets, weights)`` for ``supervised``, in general any
             pytree of arrays with a common first axis; or a list or other iterable of batches.
         epochs: passes over the data.
-        batch_size: examples in a batch; the last one of an epoch may be smaller. Not used for batches.
+        batch_size: examples in a batch; the last one of an epoch may be smaller, see ``last_batch``. Not used
+            for batches.
         key: the run's typed key: initial parameters, order of examples, dropout.
         validation: data evaluated after each epoch, in any form that ``data`` may have. A model that can't
             be evaluated without a key draws the same numbers in each epoch, so that only what was learned
@@ -100,6 +103,10 @@ def fit(
         progress: ``True`` shows a bar, ``False`` nothing, ``None`` a bar on a terminal and else a line an
             epoch.
         shuffle: whether to draw a new order of examples each epoch.
+        last_batch: what becomes of the examples at the end of an epoch that do not fill a batch: ``"keep"``
+            trains them as a smaller one, ``"drop"`` leaves them out (others in each epoch, if shuffled),
+            ``"merge"`` adds them to the batch before. Layers that need statistics, as ``batch_norm`` does,
+            can't train on a last batch of one example.
         train_state: a state from which to go on, in place of new parameters; epochs are counted on.
 
     A record holds ``epoch``, ``loss`` and the objective's metrics, the same with ``val_`` before them,
@@ -131,6 +138,9 @@ def fit(
     listeners = [_listener(callback, objective) for callback in callbacks]
     data, validation = _prepared(data, validation, validation_split, class_weight)
     batched = is_batches(data)
+    one_of("fit", "last_batch", last_batch, LAST_BATCH)
+    if batched and last_batch != "keep":
+        raise ValueError(f"fit: last_batch={last_batch!r} needs arrays, not batches; make the batches so")
     for part in (data, validation):
         if is_batches(part):
             check_rereadable(part, epochs)
@@ -139,11 +149,11 @@ def fit(
     else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
         sample = kept(objective, _first_example)(data)
-    if train_state is None:
-        current = created(objective, optimizer, key, sample, ema=ema is not None)
-    else:
-        current = _taken_over(objective, train_state, ema)
-    done = 0 if batched else int(current.step) // steps_per_epoch(examples("fit", data), batch_size)
+    origin = (objective, optimizer, key, sample, ema is not None)
+    current = created(*origin) if train_state is None else _taken_over(objective, train_state, ema)
+    done = 0
+    if not batched:
+        done = int(current.step) // steps_per_epoch(examples("fit", data), batch_size, last_batch)
     for part in (data, validation):
         if objective.check is not None and part is not None and not is_batches(part):
             objective.check(current.params, current.state, part)
@@ -151,7 +161,7 @@ def fit(
     if batched:
         runs = epochs_of_batches(objective, optimizer, data, epochs, ema)
     else:
-        runs = compiled_epochs(objective, optimizer, data, epochs, batch_size, ema, shuffle)
+        runs = compiled_epochs(objective, optimizer, data, epochs, batch_size, ema, shuffle, last_batch)
     evaluate = None if validation is None else make_evaluate(objective, max(batch_size, 1024))
 
     shown = make_progress(progress, done + epochs)
@@ -165,6 +175,10 @@ def fit(
                 began = time.perf_counter()
                 outcome = run(current, epoch, interrupt, shown)
                 current, stopped = outcome.train_state, outcome.stopped
+                if outcome.suspects:
+                    start = created(*origin) if train_state is None else train_state
+                    updated = int(current.step) > int(start.step) + 1
+                    stopped = f"{stopped}; {cause(objective, start, outcome.suspects, updated)}"
                 if outcome.record is None:
                     break
                 record: dict[str, Any] = {"epoch": epoch, **computed(outcome.record)}

@@ -13,6 +13,7 @@ import numpy as np
 from jaxnn.core import Layer, Masked, describe, itself, reduced, spec_of, spread_mask
 from jaxnn.losses._labels import check_labels, is_class_index
 from jaxnn.metrics import Mean
+from jaxnn.train._fed_ids import check_fed_ids
 
 PyTree = Any
 
@@ -134,6 +135,7 @@ def supervised(
 
     def check(params: Any, state: Any, data: PyTree) -> None:
         inputs, targets, weights = _unpack(data)
+        check_fed_ids(model, params, state, inputs)
         sample = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs)
         key = jax.eval_shape(jax.random.key, 0)
         outputs = jax.eval_shape(

@@ -1,5 +1,7 @@
 """One epoch as ``fit`` runs it: in pieces between which the host shows progress and hears Ctrl-C."""
 
+import collections
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -11,8 +13,16 @@ import numpy as np
 import optax
 
 from jaxnn.core import kept
+from jaxnn.train._cause import Suspect
 from jaxnn.train._data import placed
-from jaxnn.train._epoch import CONSUMED, epoch_order, examples, pure_epoch, steps_per_epoch
+from jaxnn.train._epoch import (
+    CONSUMED,
+    epoch_order,
+    examples,
+    examples_per_epoch,
+    pure_epoch,
+    steps_per_epoch,
+)
 from jaxnn.train._interrupt import Interrupt, InterruptedReadingError
 from jaxnn.train._objective import Objective
 from jaxnn.train._progress import Progress
@@ -20,6 +30,8 @@ from jaxnn.train._state import TrainState
 from jaxnn.train._step import Record, computed, empty_record, pure_step, record_spec
 
 _CHUNK_SECONDS = 0.4
+_EVALUATED = 1024
+_REMEMBERED = 4
 
 
 class Outcome(NamedTuple):
@@ -30,12 +42,14 @@ class Outcome(NamedTuple):
         record: its sums; ``None`` if it was interrupted before its first batch.
         examples: how many were trained.
         stopped: why it ended before its end, or ``None``.
+        suspects: where the loss was not finite, the batches that may have made it so.
     """
 
     train_state: TrainState
     record: Record | None
     examples: int
     stopped: str | None
+    suspects: Iterable[Suspect] = ()
 
 
 Run = Callable[[TrainState, int, Interrupt, Progress], Outcome]
@@ -49,12 +63,14 @@ def compiled_epochs(
     batch_size: int,
     ema: float | None,
     shuffle: bool,
+    last_batch: str = "keep",
 ) -> Iterable[Run]:
     """Yield epochs over device-resident arrays, each a few calls of one executable."""
     n = examples("fit", data)
-    steps = steps_per_epoch(n, batch_size)
+    steps, trained = (count(n, batch_size, last_batch) for count in (steps_per_epoch, examples_per_epoch))
     # A second fit with the same objective and rule, on data of the same shapes, compiles nothing.
-    advance = kept(objective, pure_epoch, optimizer, batch_size, ema, most=8, donate_argnums=CONSUMED)
+    arguments = (optimizer, batch_size, ema, last_batch)
+    advance = kept(objective, pure_epoch, *arguments, most=8, donate_argnums=CONSUMED)
     step = pure_step(objective, optimizer, ema)
     pace = _Pace(steps)
     spec: list[Record] = []
@@ -67,19 +83,21 @@ def compiled_epochs(
         record = empty_record(spec[0])
         start = 0
         while start < steps:
-            stop = min(start + pace.steps, steps)
+            stop, done_before = min(start + pace.steps, steps), start * batch_size
             began = time.perf_counter()
             state, record = advance(state, data, order, np.int32(start), np.int32(stop), record)
             numbers = computed(record)
             pace.took(stop - start, time.perf_counter() - began)
             start = stop
-            done = min(start * batch_size, n)
+            done = trained if start == steps else start * batch_size
             if not math.isfinite(numbers["loss"]):
-                return Outcome(state, record, done, _non_finite(numbers["loss"], epoch, start))
+                chosen = np.asarray(order)[done_before : max(done, done_before + 1)]
+                reason = _non_finite(numbers["loss"], epoch, start)
+                return Outcome(state, record, done, reason, _chosen(data, chosen))
             shown.advance(epoch, start, steps, numbers, pace.rate * batch_size)
             if interrupt.requested and start < steps:
                 return Outcome(state, record, done, "interrupted")
-        return Outcome(state, record, n, None)
+        return Outcome(state, record, trained, None)
 
     return (run for _ in range(epochs))
 
@@ -117,12 +135,20 @@ def epochs_of_batches(
         record, seen, count, stopped = None, 0, 0, None
         began = last = time.perf_counter()
         pending: Record | None = None
+        recent: collections.deque[Suspect] = collections.deque(maxlen=_REMEMBERED)
         try:
             for read in interrupt.read(data):
                 batch = placed(read)
                 record = empty_record(record_spec(step, state, batch)) if record is None else record
-                state, record = advance(state, batch, record)
-                seen, count = seen + jax.tree.leaves(batch)[0].shape[0], count + 1
+                size = jax.tree.leaves(batch)[0].shape[0]
+                try:
+                    state, record = advance(state, batch, record)
+                except ValueError as error:
+                    if not count or seen == count * size:
+                        raise
+                    raise ValueError(_of_another_size(count + 1, size, error)) from error
+                seen, count = seen + size, count + 1
+                recent.append(Suspect(batch, functools.partial(_example_of_batch, count)))
                 now = time.perf_counter()
                 if pending is not None:
                     # Those of the batch before: the device has this one to work on while the next is read.
@@ -130,7 +156,7 @@ def epochs_of_batches(
                     if not math.isfinite(numbers["loss"]):
                         break
                     shown.advance(epoch, count, None, numbers, seen / (now - began))
-                elif now - last >= _CHUNK_SECONDS:
+                elif now - last >= _CHUNK_SECONDS or count == 1:
                     pending = jax.tree.map(jnp.copy, record)
         except InterruptedReadingError:
             stopped = "interrupted"
@@ -139,9 +165,9 @@ def epochs_of_batches(
                 raise ValueError("fit: the data held no batches in this epoch; can it be read only once?")
             return Outcome(state, None, 0, stopped)
         loss = computed(record)["loss"]
-        return Outcome(
-            state, record, seen, stopped if math.isfinite(loss) else _non_finite(loss, epoch, count)
-        )
+        if math.isfinite(loss):
+            return Outcome(state, record, seen, stopped)
+        return Outcome(state, record, seen, _non_finite(loss, epoch, count), recent)
 
     return (run for _ in range(epochs))
 
@@ -158,5 +184,28 @@ def _step_and_sum(
     return advance
 
 
+def _of_another_size(number: int, size: int, error: ValueError) -> str:
+    """What a model's refusal of a batch means that is unlike those which it took."""
+    held = f"{size} example{'' if size == 1 else 's'}"
+    return (
+        f"fit: batch {number} holds {held}, unlike those before, and the model does not take it ({error}); "
+        "leave it out, or join it with another"
+    )
+
+
 def _non_finite(loss: float, epoch: int, step: int) -> str:
-    return f"non-finite loss: {loss} in epoch {epoch} by step {step}; try a smaller learning rate"
+    return f"non-finite loss: {loss} in epoch {epoch} by step {step}"
+
+
+def _chosen(data: Any, numbers: Any) -> Iterable[Suspect]:
+    """The examples of these numbers in batches of a size at which they can be evaluated."""
+    for begin in range(0, len(numbers), _EVALUATED):
+        part = numbers[begin : begin + _EVALUATED]
+        yield Suspect(
+            jax.tree.map(lambda leaf, part=part: leaf[part], data),
+            lambda i, part=part: f"example {part[i]}",
+        )
+
+
+def _example_of_batch(batch: int, number: int) -> str:
+    return f"example {number} of batch {batch}"
