@@ -60,9 +60,16 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """The folder of downloads and compiled programs: ``JAXNN_CACHE``, or ``~/.cache/jaxnn``."""
+    """The folder of downloads and compiled programs: ``JAXNN_CACHE``, or ``~/.cache/jaxnn``.
+
+    Raises:
+        RuntimeError: the user has no home, and ``JAXNN_CACHE`` names no folder without one.
+    """
     chosen = os.environ.get("JAXNN_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "jaxnn"
+    try:
+        return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "jaxnn"
+    except RuntimeError as error:
+        raise RuntimeError("this user has no home to keep files in; set JAXNN_CACHE to a folder") from error
 
 
 def fetch(file: RemoteFile) -> bytes:
@@ -75,7 +82,10 @@ def fetch(file: RemoteFile) -> bytes:
     folder = os.environ.get("JAXNN_DATA")
     if folder and (Path(folder) / file.name).exists():
         return read_verified(Path(folder) / file.name, file)
-    cached = cache_folder() / file.name
+    try:
+        cached = cache_folder() / file.name
+    except RuntimeError as error:
+        raise FileNotFoundError(f"{file.name}: is not in JAXNN_DATA, and {error}") from error
     if cached.exists():
         try:
             return read_verified(cached, file)

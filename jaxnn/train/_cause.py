@@ -71,11 +71,11 @@ def _found(objective: Objective, start: TrainState, suspects: Iterable[Suspect])
             return told
         place = np.argwhere(values != 0)[0]
         where = name(int(place[0])) if len(place) else "the batch"
+        value = values[tuple(place)]
         hint = "its target may be impossible for the model, such as labels too long for CTC to align, or "
         return (
-            f"with the parameters of the start the loss of {where} is {values[tuple(place)]} already, so that "
-            f"no learning rate is to blame: {hint if np.isposinf(values[tuple(place)]) else ''}a log of 0, a "
-            f"division by 0 or an overflow stand in the model or the loss ({_LOCATE})"
+            f"with the parameters of the start the loss of {where} is {value} already, so that no learning rate "
+            f"is to blame: {hint if np.isposinf(value) else ''}a log of 0, a division by 0 or an overflow stand in the model or the loss ({_LOCATE})"
         )
     return None
 

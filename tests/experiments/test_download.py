@@ -195,6 +195,25 @@ def test_a_folder_that_cannot_store_is_told_once(cache: Path, monkeypatch, remot
     assert str(caught.value).count(os.strerror(number)) == 1
 
 
+@pytest.mark.parametrize("chosen", ["", "~/cache"])
+def test_a_user_without_a_home_reads_local_files_and_is_told_of_the_rest(
+    chosen: str, tmp_path: Path, monkeypatch
+) -> None:
+    def homeless(*_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.setenv("JAXNN_CACHE", chosen)
+    monkeypatch.setenv("JAXNN_DATA", str(tmp_path))
+    file = RemoteFile(NAME, len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), [])
+    with pytest.raises(OSError, match=r"this user has no home .* set JAXNN_CACHE to a folder"):
+        fetch(file)
+    (tmp_path / NAME).parent.mkdir()
+    (tmp_path / NAME).write_bytes(ZIPPED)
+    assert fetch(file) == CONTENT
+
+
 def test_the_cache_folder_defaults_to_the_home(monkeypatch) -> None:
     monkeypatch.delenv("JAXNN_CACHE", raising=False)
     monkeypatch.setenv("HOME", "/somewhere")
