@@ -74,8 +74,9 @@ def _found(objective: Objective, start: TrainState, suspects: Iterable[Suspect])
         value = values[tuple(place)]
         hint = "its target may be impossible for the model, such as labels too long for CTC to align, or "
         return (
-            f"with the parameters of the start the loss of {where} is {value} already, so that no learning rate "
-            f"is to blame: {hint if np.isposinf(value) else ''}a log of 0, a division by 0 or an overflow stand in the model or the loss ({_LOCATE})"
+            f"with the parameters of the start the loss of {where} is {value} already, so that no learning "
+            f"rate is to blame: {hint if np.isposinf(value) else ''}a log of 0, a division by 0 or an "
+            f"overflow stand in the model or the loss ({_LOCATE})"
         )
     return None
 
