@@ -3,11 +3,12 @@
 import copyreg
 import pickle
 import sys
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from jaxnn.core._kept import without_kept
 from jaxnn.core._spec import describe
+
+_STANDARD = ("_pickle", "pickle", "multiprocessing.reduction")
 
 
 def itself(value: Any, _memo: Any = None) -> Any:
@@ -36,11 +37,11 @@ def reduced(value: Any, _protocol: Any) -> Any:
 
 
 def _takes_closures() -> bool:
-    """Whether the pickler at work is not the standard one, but cloudpickle's or its like."""
+    """Whether the pickler at work is not of the standard library, but cloudpickle's or its like."""
     frame = sys._getframe(1)
     while frame is not None:
         pickler = frame.f_locals.get("self")
-        if isinstance(pickler, pickle.Pickler | pickle._Pickler):  # pyright: ignore[reportAttributeAccessIssue]
-            return type(pickler) not in (pickle.Pickler, pickle._Pickler, ForkingPickler)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(pickler, (pickle.Pickler, pickle._Pickler)):  # pyright: ignore[reportAttributeAccessIssue]
+            return type(pickler).__module__ not in _STANDARD
         frame = frame.f_back
     return False

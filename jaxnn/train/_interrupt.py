@@ -16,7 +16,9 @@ class Interrupt:
 
     An exception thrown into a call that has consumed (donated) its input would lose the weights.
     Signals reach the main thread only; in another this does nothing. The former handler is restored on
-    leaving; a process that ignores the signal, as one in the background does, goes on ignoring it.
+    leaving; a process that ignores the signal, as one in the background does, goes on ignoring it, and a
+    handler that is not Python's, which couldn't be restored, stays. Entered inside another, as by a ``fit`` in
+    a callback of ``fit``, it tells that one what it has heard.
     """
 
     def __init__(self) -> None:
@@ -27,7 +29,7 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         ours = threading.current_thread() is threading.main_thread()
-        if ours and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        if ours and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
             self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 
@@ -42,6 +44,9 @@ class Interrupt:
     ) -> None:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
+            outer = getattr(self._previous, "__self__", None)
+            if self.requested and isinstance(outer, Interrupt):
+                outer.requested = True
 
     def read(self, batches: Iterable[Any]) -> Generator[Any]:
         """Yield the batches, read in the caller's thread, until Ctrl-C.
