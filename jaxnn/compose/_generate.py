@@ -71,7 +71,8 @@ def generate(
 
     Raises:
         TypeError, ValueError: a bad argument or combination, a missing key, a prompt that is empty, holds no
-            integers or, with ``steps``, outgrows the cell; a cell that does not return logits
+            integers or, with ``steps``, outgrows the cell, or, if it is known, holds ids that an
+            ``nn.embedding`` of the cell has no row for; a cell that does not return logits
             ``[batch, vocabulary]``.
 
     Example:
@@ -100,6 +101,9 @@ def generate(
             f"{tokens.shape[1] + steps - 1}, got {cell.max_length}; make it with nn.decoding_cell(model, a "
             "larger number)"
         )
+    if not is_traced(length_penalty) and not np.isfinite(length_penalty):
+        raise ValueError(f"generate: length_penalty must be a finite number, got {length_penalty}")
+    _check_largest(cell, params, tokens, memory)
     numbers = {
         "temperature": jnp.asarray(temperature if sampled else 1.0, jnp.float32),
         "top_p": None if top_p is None else jnp.asarray(top_p, jnp.float32),
@@ -221,8 +225,9 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
             f"generate: prompt must be [batch, length] with at least one token, got {describe(value)}; "
             "start with a begin token, as in jnp.full((batch, 1), begin)"
         )
-    value = value.astype(jnp.int32)
     if not isinstance(prompt, Masked):
+        _check_ids(prompt)
+        value = value.astype(jnp.int32)
         return value, jnp.asarray(np.full(value.shape[0], value.shape[1], np.int32))
     if prompt.mask.shape != value.shape:
         raise ValueError(f"generate: the mask of the prompt must be [batch, length], got {describe(prompt)}")
@@ -233,8 +238,42 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
                 "generate: each row of the prompt must begin with a real token and be padded on the right "
                 "only; shift the rows to the left"
             )
+        if not is_traced(value):
+            _check_ids(np.asarray(value)[mask])
     mask = jnp.asarray(prompt.mask)
+    value = value.astype(jnp.int32)
     return jnp.where(mask, value, 0), jnp.sum(mask, axis=1, dtype=jnp.int32)
+
+
+def _check_ids(ids: Any) -> None:
+    """Raise for ids that no table has; before they are cast, so that none becomes another one."""
+    if is_traced(ids):
+        return
+    values = np.asarray(ids)
+    wrong = values[(values < 0) | (values > np.iinfo(np.int32).max)]
+    if wrong.size:
+        raise ValueError(
+            f"generate: the prompt must hold ids of at least 0 that fit int32, got {wrong.flat[0]} (and "
+            f"{wrong.size - 1} more); mark padding with nn.Masked"
+        )
+
+
+def _check_largest(cell: Cell, params: Params, prompt: Any, memory: PyTree) -> None:
+    """Let the cell look at the largest id of each row while it is known: compiled, it could but give NaN."""
+    if is_traced(prompt):
+        return
+    # Arrays of NumPy stay known where JAX follows a program on shapes.
+    largest = np.asarray(prompt).max(axis=1)
+    seen = cell.seen if isinstance(cell, DecodingCell) else {}
+    if largest.max() <= seen.get("id", -1):
+        return
+
+    def run(params: Params, memory: PyTree) -> Any:
+        carry = cell.init_carry(params, largest if memory is None else (largest, memory))
+        return cell.step(params, carry, largest)
+
+    jax.eval_shape(run, params, memory)
+    seen["id"] = int(largest.max())
 
 
 def _check_options(sampled: bool, top_k: Any, top_p: Any, beams: int, key: Any) -> None:
