@@ -13,7 +13,7 @@ from jaxnn.ops._conv_groups import conv_groups
 from jaxnn.ops._conv_lax import conv_lax
 from jaxnn.ops._conv_rows import conv_rows
 from jaxnn.ops._dispatch import conv_formulation
-from jaxnn.ops._window import Padding, as_batch, read_window
+from jaxnn.ops._window import Padding, as_batch, pad_beyond, read_window
 
 
 def conv(
@@ -63,7 +63,7 @@ def conv(
     rank = kernel.ndim - 2
     _check(x, kernel, rank, groups)
     window = read_window("conv", x.shape[-rank - 1 : -1], kernel.shape[:rank], strides, padding, dilation)
-    batch = as_batch(x, rank)
+    batch, window = pad_beyond(as_batch(x, rank), window)
     chosen = conv_formulation(formulation, batch, kernel)
     if chosen == "lax":
         y = conv_lax(batch, kernel, window, groups)

@@ -104,16 +104,26 @@ def _check(x: jax.Array, kernel: jax.Array, rank: int, groups: int) -> None:
 
 
 def _lax(x: jax.Array, kernel: jax.Array, window: TransposedWindow, groups: int) -> jax.Array:
-    return lax.conv_general_dilated(
+    # jaxlib 0.10.2 computes negative padding wrongly on a CPU, and padding beyond the kernel has it in
+    # its gradient. Outputs of nothing but padding are zeros, and negative padding leaves outputs away.
+    inner, outer = [], []
+    for (low, high), size, dilation in zip(window.padding, window.size, window.dilation, strict=True):
+        reach = (size - 1) * dilation
+        inner.append((min(max(low, 0), reach), min(max(high, 0), reach)))
+        outer.append((low - inner[-1][0], high - inner[-1][1], 0))
+    y = lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(1,) * len(window.size),
-        padding=window.padding,
+        padding=inner,
         lhs_dilation=window.strides,
         rhs_dilation=window.dilation,
         dimension_numbers=layout(len(window.size)),
         feature_group_count=groups,
     )
+    if any(low or high for low, high, _ in outer):
+        y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *outer, (0, 0, 0)])
+    return y
 
 
 def _patches(x: jax.Array, kernel: jax.Array, window: TransposedWindow, groups: int) -> jax.Array:

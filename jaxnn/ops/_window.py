@@ -141,3 +141,16 @@ def zero_pad(x: jax.Array, window: Window, value: jax.typing.ArrayLike = 0) -> j
         return x
     fill = lax.full((), value, x.dtype)
     return lax.pad(x, fill, ((0, 0, 0), *((low, high, 0) for low, high in window.padding), (0, 0, 0)))
+
+
+def pad_beyond(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
+    """``x`` padded by all but the window's extent less one cell, and the window with what remains.
+
+    The gradient with respect to the input of a convolution that pads further is a convolution with negative
+    padding, which jaxlib 0.10.2 computes wrongly on a CPU, down to memory that was never written.
+    """
+    inner, outer = [], []
+    for (low, high), extent in zip(window.padding, window.extent, strict=True):
+        inner.append((min(low, extent - 1), min(high, extent - 1)))
+        outer.append((low - inner[-1][0], high - inner[-1][1]))
+    return zero_pad(x, window._replace(padding=tuple(outer))), window._replace(padding=tuple(inner))
