@@ -26,8 +26,9 @@ def chooser(owner: str, where: Where) -> Callable[[str, Any], bool]:
         except TypeError:
             return lambda path, _: bool(where(path))
         return lambda path, leaf: bool(where(path, leaf))
-    several = isinstance(where, Iterable) and not isinstance(where, str) and not _is_tree(where)
-    patterns = tuple(where) if several else (where,)
+    patterns: tuple[Any, ...] = (where,)
+    if isinstance(where, Iterable) and not isinstance(where, str) and not _is_tree(where):
+        patterns = tuple(where)
     if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
         raise TypeError(
             f"{owner}: expected a pattern of paths such as 'head.*', several, or a function of the path, "

@@ -83,8 +83,11 @@ def _fed(model: Layer, params: Any, state: Any, inputs: Any, counts: Any) -> lis
     closed, outputs = jax.make_jaxpr(run, return_shape=True)(specs, params, state, key)
     values = _from_inputs(closed, jax.tree.leaves(inputs))
     found = jax.tree.unflatten(jax.tree.structure(outputs), values)
-    pairs = [(x.value, x.mask) if isinstance(x, Masked) else (x, None) for x in found]
-    return [(path, *pair) for path, pair in zip(paths, pairs, strict=True) if pair[0] is not None]
+    return [
+        (path, x.value, x.mask) if isinstance(x, Masked) else (path, x, None)
+        for path, x in zip(paths, found, strict=True)
+        if (x.value if isinstance(x, Masked) else x) is not None
+    ]
 
 
 def _are_ids(x: Any) -> bool:
@@ -94,6 +97,7 @@ def _are_ids(x: Any) -> bool:
 
 def _from_inputs(closed: Any, leaves: list[Any]) -> list[Any]:
     """The outputs of a program that need its first arguments alone, computed; ``None`` for the rest."""
+    from jax.extend.core import jaxpr_as_fun
     from jax.interpreters.partial_eval import dce_jaxpr
 
     def one(number: int) -> Any:
@@ -105,6 +109,6 @@ def _from_inputs(closed: Any, leaves: list[Any]) -> list[Any]:
         if not program.eqns and program.outvars[0] in program.invars:
             # Most often they are an input as it is: nothing to compile, nothing to compute.
             return given[program.invars.index(program.outvars[0])]
-        return jax.jit(lambda *given: jax.core.eval_jaxpr(program, closed.consts, *given))(*given)[0]
+        return jax.jit(jaxpr_as_fun(type(closed)(program, closed.consts)))(*given)[0]
 
     return [one(number) for number in range(len(closed.jaxpr.outvars))]

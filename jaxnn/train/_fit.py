@@ -185,7 +185,8 @@ def fit(
                 seconds = time.perf_counter() - began
                 weights = _weights(current, ema)
                 if stopped is None and evaluate is not None:
-                    part = interrupt.read(validation) if is_batches(validation) else validation
+                    part: Any = validation
+                    part = interrupt.read(part) if is_batches(part) else part
                     try:
                         scores = evaluate(*weights, part, current.key if draws else None)
                     except InterruptedReadingError:
