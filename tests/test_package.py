@@ -28,7 +28,7 @@ ROOMS = {
     "train": {"core", "losses", "metrics"},
     "inspect": {"core", "compose", "metrics", "train"},
     "surgery": {"core"},
-    "interop": {"core", "surgery"},
+    "interop": {"core", "ops", "surgery"},
     "testing": {"core"},
 }
 

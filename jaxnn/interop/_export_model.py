@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxnn.core import Params, State, describe, has_masked, lift, one_of, spec_of
 from jaxnn.interop._atomic_write import atomic_write
+from jaxnn.ops._dispatch import lowered_for
 
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -44,7 +45,7 @@ def export_model(
         state: running statistics, likewise.
         x: an input, or specs of it; ``Masked`` inputs are given as two arrays, by a model of your own.
         platforms: what the program will run on: ``"cpu"``, ``"cuda"``, ``"rocm"``, ``"tpu"``; this machine's
-            own when ``None``.
+            own when ``None``. Each platform's formulations are chosen for it, those of several for any.
         batch: name of the size of the first axis of every input, which stays free; ``None`` fixes it.
 
     Raises:
@@ -82,7 +83,8 @@ def export_model(
         return layer.apply(params, state, x, train=False)[0]
 
     specs = spec_of(x) if batch is None else _free_batch(spec_of(x), batch)
-    exported = export.export(jax.jit(predict), platforms=tuple(platforms) if platforms else None)(specs)
+    with lowered_for(platforms or ()):
+        exported = export.export(jax.jit(predict), platforms=tuple(platforms) if platforms else None)(specs)
     with atomic_write(path, "export_model") as temporary:
         temporary.write_bytes(exported.serialize())
 

@@ -1,11 +1,16 @@
 """Which formulation runs where: the one place that decides.
 
-The choice is made while tracing, from ``jax.default_backend()`` and the shapes. All formulations compute the
-same values on every platform, so a choice made for another platform (an array committed to the CPU of a
-machine with a GPU) costs time, never correctness. ``lax.platform_dependent`` would decide at lowering, but
-traces and differentiates every branch. The thresholds come from docs/formulations.md.
+The choice is made while tracing, from the shapes and from where the program will run: on the platforms that
+``lowered_for`` names, else on the device of an array that is known, else on ``jax.default_device`` or the
+default backend. All formulations compute the same values on every platform, so a choice made for another one
+(traced arrays committed to the CPU of a machine with a GPU) costs time, never correctness.
+``lax.platform_dependent`` would decide at lowering, but traces and differentiates every branch. The
+thresholds come from docs/formulations.md.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 
 import jax
@@ -31,8 +36,28 @@ _FEW_WEIGHTS = 32
 _MOST_CELLS = {"max_pool": 9, "avg_pool": 25}
 
 
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
+_PLATFORMS: ContextVar[tuple[str, ...]] = ContextVar("platforms", default=())
+
+
+@contextmanager
+def lowered_for(platforms: Sequence[str]) -> Iterator[None]:
+    """Choose what is traced inside for other platforms than this machine's; for none, as anywhere."""
+    token = _PLATFORMS.set(tuple(platforms))
+    try:
+        yield
+    finally:
+        _PLATFORMS.reset(token)
+
+
+def _on_cpu(*arrays: jax.Array) -> bool:
+    if platforms := _PLATFORMS.get():
+        return set(platforms) == {"cpu"}
+    for array in arrays:
+        if isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer):
+            return all(device.platform == "cpu" for device in array.devices())
+    device = jax.config.jax_default_device
+    platform = device if isinstance(device, str) else getattr(device, "platform", None)
+    return (platform or jax.default_backend()) == "cpu"
 
 
 def _known(name: str, formulation: str | None, known: tuple[str, ...]) -> None:
@@ -53,14 +78,14 @@ def conv_formulation(formulation: str | None, x: jax.Array, kernel: jax.Array) -
             f"{x.shape}; use formulation=None or 'lax'"
         )
     if formulation is None:
-        return "rows" if _on_cpu() and applies else "lax"
+        return "rows" if applies and _on_cpu(x, kernel) else "lax"
     return formulation
 
 
 def conv_transpose_formulation(formulation: str | None, x: jax.Array) -> str:
     """``"lax"`` or ``"patches"``."""
     _known("conv_transpose", formulation, ("lax", "patches"))
-    return formulation or ("patches" if _on_cpu() and x.size else "lax")
+    return formulation or ("patches" if x.size and _on_cpu(x) else "lax")
 
 
 def extra_rows(x: jax.Array, kernel: jax.Array, window: Window) -> int:
@@ -120,14 +145,14 @@ def pool_formulation(name: str, formulation: str | None, x: jax.Array, window: W
         return formulation
     padded = any(low or high for low, high in window.padding)
     few = prod(window.size) <= _MOST_CELLS[name] and not (padded and name == "avg_pool")
-    return "slices" if _on_cpu() and few and x.size else "lax"
+    return "slices" if few and x.size and _on_cpu(x) else "lax"
 
 
 def attention_formulation(formulation: str | None, q: jax.Array, k: jax.Array, v: jax.Array) -> str:
     """``"lax"``, ``"rows"`` or ``"fused"``."""
     _known("attention", formulation, ("lax", "rows", "fused"))
     if formulation is None:
-        return "rows" if _on_cpu() or not q.size or k.shape != v.shape else "fused"
+        return "rows" if not q.size or k.shape != v.shape or _on_cpu(q, k, v) else "fused"
     return formulation
 
 
@@ -137,9 +162,9 @@ def recurrent_formulation(name: str, formulation: str | None) -> str:
     return formulation or "deferred"
 
 
-def flattens_products() -> bool:
+def flattens_products(x: jax.Array) -> bool:
     """Whether leading axes are merged before a matrix product; elsewhere that would only hinder sharding."""
-    return _on_cpu()
+    return _on_cpu(x)
 
 
 def is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
@@ -147,7 +172,7 @@ def is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
     # Shapes are left to the product to check, which unlike a sum of columns broadcasts nothing.
     few = 0 < kernel.size <= _FEW_WEIGHTS and x.shape[-1] == kernel.shape[0]
     whole = x.dtype == kernel.dtype and x.dtype in (jnp.float32, jnp.float64)
-    return few and _on_cpu() and whole and not (_is_split(x, -1) or _is_split(kernel, 0))
+    return few and whole and _on_cpu(x, kernel) and not (_is_split(x, -1) or _is_split(kernel, 0))
 
 
 def _is_split(x: jax.Array, axis: int) -> bool:

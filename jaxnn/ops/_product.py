@@ -21,7 +21,7 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _merged(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    if x.ndim <= 2 or not flattens_products():
+    if x.ndim <= 2 or not flattens_products(x):
         return x @ kernel
     rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
     return lax.dot(rows, kernel).reshape(*x.shape[:-1], kernel.shape[-1])
