@@ -15,6 +15,7 @@ from math import prod
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxnn.ops._window import Window
 
@@ -53,7 +54,7 @@ def _on_cpu(*arrays: jax.Array) -> bool:
     if platforms := _PLATFORMS.get():
         return set(platforms) == {"cpu"}
     for array in arrays:
-        if isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer):
+        if isinstance(array, jax.Array) and not isinstance(array, Tracer):
             return all(device.platform == "cpu" for device in array.devices())
     device = jax.config.jax_default_device
     platform = device if isinstance(device, str) else getattr(device, "platform", None)
