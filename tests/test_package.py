@@ -36,7 +36,7 @@ ROOMS = {
 def imported(path: Path) -> set[str]:
     """Names of jaxnn's rooms that a file imports."""
     rooms = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("jaxnn"):
             parts = node.module.split(".")
             rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
@@ -121,7 +121,7 @@ def test_every_public_function_has_a_docstring_with_an_example_or_shape() -> Non
 )
 def test_names_that_load_lazily_are_those_that_type_checkers_see(package: str) -> None:
     module = importlib.import_module(package)
-    tree = ast.parse(Path(str(module.__file__)).read_text())
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.name: f.module for f in block.body for alias in f.names if f.module != "jaxnn"}
     assert seen == module._HOMES

@@ -25,7 +25,7 @@ def _measured(*laps):
 def test_a_row_is_measured_in_processes_and_saved(tmp_path, capsys):
     some = ["--only", "jaxnn", "--only", "NumPy, gradient by hand"]
     assert main(["iris", "--size", "tiny", "--rounds", "3", "--out", str(tmp_path), *some]) == 0
-    saved = json.loads((tmp_path / "iris.json").read_text())
+    saved = json.loads((tmp_path / "iris.json").read_text(encoding="utf-8"))
     assert list(saved["contenders"]) == ["jaxnn", "NumPy, gradient by hand"]
     for one in saved["contenders"].values():
         assert len(one["laps"]) == 3
@@ -72,7 +72,7 @@ def test_the_document_keeps_what_stands_around_the_marks(tmp_path, monkeypatch):
     (tmp_path / "r.json").write_text(json.dumps(_summary({"jaxnn": _measured(1)})))
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     write_document(tmp_path, ["r", "not measured"])
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "### Title" in text
@@ -95,5 +95,5 @@ def test_every_peer_learns(contender, tmp_path):
         main(["mlp_epoch", "--size", "tiny", "--rounds", "2", "--out", str(tmp_path), "--only", contender])
         == 0
     )
-    found = json.loads((tmp_path / "mlp_epoch.json").read_text())["contenders"][contender]
+    found = json.loads((tmp_path / "mlp_epoch.json").read_text(encoding="utf-8"))["contenders"][contender]
     assert found["result"] < 2.6

@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "carry_across.md"
 
 def test_the_page_runs_as_printed():
     pytest.importorskip("flatbuffers")
-    text = PAGE.read_text().replace("```", "")
+    text = PAGE.read_text(encoding="utf-8").replace("```", "")
     try:
         import torch
 

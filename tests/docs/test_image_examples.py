@@ -20,7 +20,7 @@ def load(name):
 
 def user_lines(name):
     """Lines of code: neither empty, nor docstrings, nor comments."""
-    source = (EXAMPLES / f"{name}.py").read_text()
+    source = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
     text = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):

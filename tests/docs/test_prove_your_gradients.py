@@ -10,7 +10,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "prove_your_gradients.md"
 
 
 def blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text().split("## Any JAX code")[1], flags=re.DOTALL)
+    return re.findall(
+        r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8").split("## Any JAX code")[1], flags=re.DOTALL
+    )
 
 
 def test_a_flax_and_an_equinox_model_pass() -> None:

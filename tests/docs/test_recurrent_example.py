@@ -21,5 +21,5 @@ def test_it_learns() -> None:
 
 
 def test_it_is_short() -> None:
-    code = PATH.read_text().split('"""', 2)[2]
+    code = PATH.read_text(encoding="utf-8").split('"""', 2)[2]
     assert len([line for line in code.splitlines() if line.strip()]) < 40

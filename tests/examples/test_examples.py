@@ -32,7 +32,7 @@ def test_it_learns_the_task(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
 def test_it_is_short(name: str) -> None:
     """Lines that are neither blank, nor comments, nor docstrings; data and imports included."""
-    source = (FOLDER / f"{name}.py").read_text()
+    source = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
     words: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:

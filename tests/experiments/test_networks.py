@@ -129,7 +129,7 @@ def test_results_trains_what_is_missing_once(command, tmp_path: Path) -> None:
     assert "== digits, seed 0" in first.out
     assert "== digits" not in second.out
     assert [path.name for path in (tmp_path / "runs/digits").iterdir()] == ["results-digits-seed0"]
-    table = (tmp_path / "r.md").read_text()
+    table = (tmp_path / "r.md").read_text(encoding="utf-8")
     row = next(line for line in table.splitlines() if line.startswith("| digits"))
     result = RunFolder(tmp_path / "runs/digits/results-digits-seed0").read_json("result.json")
     assert f"**{result['test_accuracy']:.4f}**" in row

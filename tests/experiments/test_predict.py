@@ -67,7 +67,7 @@ def copy(digits_run: Path, tmp_path: Path) -> Path:
 
 
 def _rewrite(folder: Path, **changes: object) -> None:
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | changes))
 
 

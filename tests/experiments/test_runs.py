@@ -23,7 +23,7 @@ FILES = {
 
 def test_the_folder_holds_everything(digits_run: Path) -> None:
     assert {path.name for path in digits_run.iterdir()} == FILES
-    config = json.loads((digits_run / "config.json").read_text())
+    config = json.loads((digits_run / "config.json").read_text(encoding="utf-8"))
     assert config["experiment"] == "digits"
     assert config["config"]["epochs"] == 30
     assert {"python", "jaxnn", "jax", "jaxlib", "optax", "numpy"} == set(config["versions"])
@@ -33,7 +33,7 @@ def test_the_folder_holds_everything(digits_run: Path) -> None:
 
 
 def test_metrics_have_one_object_an_epoch(digits_run: Path) -> None:
-    lines = (digits_run / "metrics.jsonl").read_text().splitlines()
+    lines = (digits_run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     assert [record["epoch"] for record in records] == list(range(1, 31))
     for record in records:
@@ -41,7 +41,7 @@ def test_metrics_have_one_object_an_epoch(digits_run: Path) -> None:
 
 
 def test_digits_reaches_its_accuracy_and_numpy_agrees(digits_run: Path) -> None:
-    reported = json.loads((digits_run / "result.json").read_text())
+    reported = json.loads((digits_run / "result.json").read_text(encoding="utf-8"))
     data = load_digits()
     assert reported["stopped"] is None
     assert reported["test_accuracy"] >= 0.97
@@ -52,7 +52,7 @@ def test_digits_reaches_its_accuracy_and_numpy_agrees(digits_run: Path) -> None:
 
 
 def test_the_report_shows_its_pictures(digits_run: Path) -> None:
-    text = (digits_run / "report.md").read_text()
+    text = (digits_run / "report.md").read_text(encoding="utf-8")
     for name in FILES:
         if name.endswith(".png"):
             assert f"({name})" in text
@@ -104,7 +104,7 @@ def test_ctrl_c_keeps_history_and_weights(command, tmp_path: Path) -> None:
     params, _ = RunFolder(folder).load_weights()
     assert np.isfinite(params["dense_1"]["kernel"]).all()
     assert RunFolder(folder).read_json("result.json")["stopped"] == "interrupted"
-    assert "Stopped: interrupted" in (folder / "report.md").read_text()
+    assert "Stopped: interrupted" in (folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_code_one(command, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_code_one(command, tmp_path:
     assert {"config.json", "metrics.jsonl", "params.safetensors", "report.md"} <= {
         p.name for p in folder.iterdir()
     }
-    assert json.loads((folder / "metrics.jsonl").read_text())["loss"] is None
+    assert json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8"))["loss"] is None
 
 
 def test_state_is_saved_where_there_is_some(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def printed(name):
     path = DATA / f"{name}.json"
     if "JAXNN_DATA" not in os.environ or not path.exists():
         pytest.skip(f"JAXNN_DATA does not name a folder with seeds/{name}.json")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(params=[False, True], ids=["float32", "float64"])
