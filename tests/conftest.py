@@ -14,6 +14,18 @@ import pytest
 
 from experiments.runner.compiled_programs import keep_compiled_programs
 
+# What tests read of tables and messages is that of a plain terminal of 80 columns, here and in their children.
+os.environ.update(COLUMNS="80", LINES="24")
+for name in (
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "PYTHONIOENCODING",
+    "MPLBACKEND",
+):
+    os.environ.pop(name, None)
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
