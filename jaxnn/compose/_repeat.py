@@ -11,6 +11,7 @@ from jaxnn.core import (
     Plan,
     PyTree,
     State,
+    check_arrays,
     describe,
     fold_index,
     lift,
@@ -70,10 +71,11 @@ def repeat(layer: Any, n: int, *, unroll: int = 1) -> Layer:
         params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
     ) -> tuple[PyTree, State]:
         for tree, what in ((params, "params"), (state, "state")):
+            check_arrays("repeat", tree, what)
             for leaf in jax.tree.leaves(tree):
-                if jnp.shape(leaf)[:1] != (n,):
+                if leaf.shape[:1] != (n,):
                     raise ValueError(
-                        f"repeat: {what} must be stacked on a leading axis of {n}, got {describe(leaf)}; "
+                        f"repeat: expected {what} stacked on a leading axis of {n}, got {describe(leaf)}; "
                         "pass the tree that init returned for this model"
                     )
 

@@ -5,6 +5,7 @@ through ``W`` and through ``sigma`` with ``u`` and ``v`` held fixed.
 """
 
 import fnmatch
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -18,6 +19,8 @@ from jaxnn.core import (
     Plan,
     PyTree,
     State,
+    check_arrays,
+    describe,
     fold_name,
     kernel_places,
     lift,
@@ -97,12 +100,15 @@ def spectral_norm(layer: Any, *, where: str = "*", iterations: int = 1, epsilon:
     def apply(
         params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
     ) -> tuple[PyTree, State]:
-        if _ENTRY not in state:
+        if not isinstance(state, dict) or _ENTRY not in state:
             raise ValueError(
-                f"spectral_norm: expected state with {_ENTRY!r}, got {sorted(state)}; pass the tree that "
+                f"spectral_norm: expected state with {_ENTRY!r}, got {describe(state)}; pass the tree that "
                 "init returned for this model"
             )
         rest = {name: node for name, node in state.items() if name != _ENTRY}
+        check_arrays("spectral_norm", params)
+        check_arrays("spectral_norm", state[_ENTRY], f"state[{_ENTRY!r}]")
+        _check_vectors(params, state[_ENTRY], where)
         params, vectors = _normalised(params, state[_ENTRY], iterations if train else 0, epsilon)
         y, rest = child.apply(params, rest, x, key=key, train=train)
         return y, {**rest, _ENTRY: vectors}
@@ -110,6 +116,34 @@ def spectral_norm(layer: Any, *, where: str = "*", iterations: int = 1, epsilon:
     layer = planned(_ENTRY, plan, apply)
     result = replace(child, init=layer.init, apply=layer.apply, plan=plan)
     return result
+
+
+def _check_vectors(params: Any, vectors: Any, where: str) -> None:
+    """Raise unless there is a vector for each chosen kernel and for nothing else, and it fits."""
+    kernels = {path: leaf for path, leaf in _leaves(params) if path.rpartition(".")[2] == "kernel"}
+    kernels = {path: leaf for path, leaf in kernels.items() if fnmatch.fnmatchcase(path, where)}
+    found = dict(_leaves(vectors))
+    if set(kernels) != set(found):
+        raise ValueError(
+            f"spectral_norm: expected a vector in state for each kernel, {sorted(kernels)}, got "
+            f"{sorted(found)}; pass the trees that init returned for this model"
+        )
+    for path, kernel in kernels.items():
+        u = found[path]
+        copies = u.ndim - 1
+        if not (kernel.ndim >= 2 and 0 <= copies <= kernel.ndim - 2) or (
+            u.shape != (*kernel.shape[:copies], kernel.shape[-1]) or not jnp.issubdtype(u.dtype, jnp.inexact)
+        ):
+            raise ValueError(
+                f"spectral_norm: expected a vector [{kernel.shape[-1] if kernel.ndim else 'out'}] in state "
+                f"for {path} {describe(kernel)}, got {describe(u)}; pass the trees that init returned for "
+                "this model"
+            )
+
+
+def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        yield ".".join(str(key.key) for key in keys), leaf
 
 
 def _normalised(params: Any, vectors: Any, iterations: int, epsilon: Any) -> tuple[Any, Any]:

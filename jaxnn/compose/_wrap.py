@@ -7,7 +7,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, Params, Plan, PyTree, State, check_train, lift, plan_layer, spec_of
+from jaxnn.core import (
+    Layer,
+    Params,
+    Plan,
+    PyTree,
+    State,
+    check_arrays,
+    check_train,
+    lift,
+    plan_layer,
+    spec_of,
+)
 
 
 def remat(layer: Any, *, policy: Callable[..., bool] | None = None) -> Layer:
@@ -33,6 +44,7 @@ def remat(layer: Any, *, policy: Callable[..., bool] | None = None) -> Layer:
     def apply(
         params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
     ) -> tuple[PyTree, State]:
+        check_arrays("remat", params)
         return jax.checkpoint(mode(child, train=train), policy=policy)(params, state, x, key)
 
     def plan(x: PyTree) -> Plan:
@@ -84,6 +96,7 @@ def cast(layer: Any, compute_dtype: Any = jnp.bfloat16) -> Layer:
     def apply(
         params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
     ) -> tuple[PyTree, State]:
+        check_arrays("cast", params)
         return child.apply(lower(params), state, lower(x), key=key, train=train)
 
     def plan(x: PyTree) -> Plan:

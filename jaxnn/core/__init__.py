@@ -3,10 +3,8 @@
 from jaxnn.core._cell import Cell as Cell
 from jaxnn.core._copies import itself as itself
 from jaxnn.core._copies import reduced as reduced
-from jaxnn.core._errors import check_children as check_children
 from jaxnn.core._errors import check_floating as check_floating
 from jaxnn.core._errors import check_min_rank as check_min_rank
-from jaxnn.core._errors import check_params as check_params
 from jaxnn.core._errors import check_train as check_train
 from jaxnn.core._errors import child_scope as child_scope
 from jaxnn.core._errors import non_negative as non_negative
@@ -39,6 +37,11 @@ from jaxnn.core._masked import has_masked as has_masked
 from jaxnn.core._masked import refuse_masked as refuse_masked
 from jaxnn.core._masked import spread_mask as spread_mask
 from jaxnn.core._nearest import nearest as nearest
+from jaxnn.core._parameters import Axes as Axes
+from jaxnn.core._parameters import check_arrays as check_arrays
+from jaxnn.core._parameters import check_children as check_children
+from jaxnn.core._parameters import check_entries as check_entries
+from jaxnn.core._parameters import check_params as check_params
 from jaxnn.core._printable import printable as printable
 from jaxnn.core._probe import PROBE as PROBE
 from jaxnn.core._probe import RECORD as RECORD

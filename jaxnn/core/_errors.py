@@ -7,13 +7,12 @@ compiled, and skip traced values, so that ``vmap`` over a rate or a learning rat
 import contextlib
 import math
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core._probe import PROBE
 from jaxnn.core._spec import describe, is_traced
 
 _NOTE = "in layer: "
@@ -143,26 +142,3 @@ def check_min_rank(owner: str, x: Any, rank: int, axes: str) -> None:
         raise TypeError(f"{owner}: expected one array as input, got {describe(x)}")
     if len(x.shape) < rank:
         raise ValueError(f"{owner}: expected input {axes} with at least {rank} axes, got {describe(x)}")
-
-
-def check_params(owner: str, params: Mapping[str, Any], names: tuple[str, ...], tree: str = "params") -> None:
-    """Raise unless ``params`` holds exactly ``names``."""
-    if set(params) - {PROBE} != set(names):
-        raise ValueError(
-            f"{owner}: expected {tree} with {_listed(names)}, got {_listed(sorted(params))}; "
-            "pass the tree that init returned for this model"
-        )
-
-
-def check_children(owner: str, tree: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
-    """Raise if ``tree`` has an entry for a child that does not exist."""
-    unknown = sorted(set(tree) - {PROBE, *names})
-    if unknown:
-        raise ValueError(
-            f"{owner}: {what} has entries for no child of this model: {_listed(unknown)}; "
-            f"its children are {_listed(names)}"
-        )
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(repr, names)) if names else "nothing"

@@ -14,6 +14,7 @@ from jaxnn.core._errors import check_train
 from jaxnn.core._keys import check_key
 from jaxnn.core._layer import Layer, Params, PyTree, State
 from jaxnn.core._masked import Masked, check_position_mask, filled, refuse_masked, spread_mask
+from jaxnn.core._parameters import check_entries
 from jaxnn.core._spec import describe
 
 MaskRule = Literal["raise", "pointwise", "aware"]
@@ -75,6 +76,9 @@ def stateless(
         params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False
     ) -> tuple[PyTree, State]:
         check_train(name, train)
+        check_entries(name, state, (), "state")
+        if init is None:
+            check_entries(name, params, ())
         given: dict[str, Any] = {}
         if takes_key:
             given["key"] = key
@@ -108,7 +112,9 @@ def lift(layer: Any) -> Layer:
         raise TypeError(f"{name} is a factory of layers and was not called; write {name}(...)")
 
     def apply(params: Params, state: State, x: PyTree, *, key: Any = None, train: bool = False) -> Any:
-        del params, key, train
+        del key, train
+        check_entries(name, params, ())
+        check_entries(name, state, (), "state")
         if isinstance(x, Masked):
             return Masked(_by_position(name, layer, x), x.mask), state
         return _called(name, layer, x), state

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_params, common_dtype, describe, fold_name
+from jaxnn.core import Axes, check_params, common_dtype, describe, fold_name
 
 Initializer = Callable[..., Any]
 
@@ -58,16 +58,20 @@ def check_initializers(owner: str, **initializers: Any) -> None:
             )
 
 
-def promoted(owner: str, params: dict[str, Any], names: tuple[str, ...], x: Any) -> tuple[Any, ...]:
-    """Return ``x`` and the named parameters in their common dtype, chosen explicitly."""
-    check_params(owner, params, names)
-    if "bias" in names and params["bias"].shape != params["kernel"].shape[-1:]:
-        raise ValueError(
-            f"{owner}: expected a bias [{params['kernel'].shape[-1]}] for kernel "
-            f"{describe(params['kernel'])}, got {describe(params['bias'])}"
-        )
-    dtype = common_dtype(x.dtype, *(params[name].dtype for name in names))
-    return (x.astype(dtype), *(params[name].astype(dtype) for name in names))
+def promoted(owner: str, params: Any, kernel: Axes, use_bias: bool, x: Any) -> tuple[Any, ...]:
+    """Return ``x``, the kernel, and the bias if there is one, in their common dtype, chosen explicitly.
+
+    Args:
+        owner: the layer's name.
+        params: ``kernel`` and, where it is used, ``bias`` ``(features,)``, and nothing else.
+        kernel: the axes that the layer declares; the last is ``features``.
+        use_bias: whether there is a bias.
+        x: the input.
+    """
+    shapes: dict[str, Axes] = {"kernel": kernel} | ({"bias": kernel[-1:]} if use_bias else {})
+    check_params(owner, params, shapes)
+    dtype = common_dtype(x.dtype, *(params[name].dtype for name in shapes))
+    return (x.astype(dtype), *(params[name].astype(dtype) for name in shapes))
 
 
 def check_dtype(owner: str, dtype: Any) -> Any:

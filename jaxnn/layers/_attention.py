@@ -11,7 +11,18 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn import ops
-from jaxnn.core import Masked, Params, State, check_params, common_dtype, describe, fold_names, positive_int
+from jaxnn.core import (
+    Axes,
+    Masked,
+    Params,
+    State,
+    check_entries,
+    check_params,
+    common_dtype,
+    describe,
+    fold_names,
+    positive_int,
+)
 from jaxnn.layers._affine import (
     Initializer,
     affine_params,
@@ -100,7 +111,8 @@ def attention(
     out_features = None if features is None else positive_int("attention", "features", features)
     param_dtype = check_dtype("attention", param_dtype)
     check_initializers("attention", kernel_init=kernel_init, bias_init=bias_init)
-    names = ("kernel", "bias") if use_bias else ("kernel",)
+
+    bias_shape: dict[str, Axes] = {"bias": ("out",)} if use_bias else {}
 
     def read(x: Any) -> Inputs:
         given = read_inputs(x)
@@ -129,33 +141,37 @@ def attention(
             for i, part in enumerate(_PARTS)
         }
 
-    def project(params: Params, part: str, x: Any, heads: int) -> Any:
-        """``[..., time, in] -> [..., time, heads, head_dim]``."""
-        x, kernel, *bias = promoted(f"attention.{part}", params[part], names, x)
-        if x.shape[-1] != kernel.shape[0]:
+    def project(params: Params, part: str, x: Any, heads: int, width: int) -> Any:
+        """``[..., time, in] -> [..., time, heads, width]``."""
+        check_entries("attention", params, _PARTS)
+        owner = f"attention.{part}"
+        found = check_params(owner, params[part], {"kernel": ("in", "out")} | bias_shape)
+        if x.shape[-1] != found["in"]:
             raise ValueError(
-                f"attention: the {part} expects input [..., {kernel.shape[0]}], got {describe(x)}; "
+                f"attention: the {part} expects input [..., {found['in']}], got {describe(x)}; "
                 "initialise the model with this input"
             )
+        x, kernel, *bias = promoted(owner, params[part], (found["in"], heads * width), use_bias, x)
         y = product(x, kernel)
         y = y + jnp.broadcast_to(bias[0], y.shape) if bias else y
-        return y.reshape(*y.shape[:-1], heads, y.shape[-1] // heads)
+        return y.reshape(*y.shape[:-1], heads, width)
 
     def finish(params: Params, y: Any, given: Inputs) -> Any:
-        y = project(params, "output", y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), 1)[..., 0, :]
+        joined = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
+        y = project(params, "output", joined, 1, out_features or given.x.shape[-1])[..., 0, :]
         return y if given.mask is None else Masked(y, given.mask)
 
     def queries(params: Params, given: Inputs, first: Any) -> Any:
-        query = project(params, "query", given.x, sizes.heads)
+        query = project(params, "query", given.x, sizes.heads, sizes.width(given.x))
         return rotate("attention", query, first, rotary_base, "halves") if rotary else query
 
     def keys_and_values(params: Params, given: Inputs, first: Any) -> tuple[Any, Any]:
         source = given.x if given.memory is None else given.memory
-        key, value = (project(params, part, source, sizes.kv_heads) for part in ("key", "value"))
+        width = sizes.width(given.x)
+        key, value = (project(params, part, source, sizes.kv_heads, width) for part in ("key", "value"))
         return rotate("attention", key, first, rotary_base, "halves") if rotary else key, value
 
     def apply(params: Params, x: Any) -> Any:
-        check_params("attention", params, _PARTS)
         given = read(x)
         query = queries(params, given, 0)
         key, value = keys_and_values(params, given, 0)
@@ -181,6 +197,11 @@ def attention(
         empty = jnp.zeros((*given.x.shape[:-2], sizes.kv_heads, length, width), dtype)
         return {"key": empty, "value": empty, "index": jnp.zeros((), jnp.int32)}
 
+    def check_stored(state: State, given: Inputs, length: int | str) -> None:
+        rows = (*given.x.shape[:-2], sizes.kv_heads, length, sizes.width(given.x))
+        stored = {name: leaf for name, leaf in state.items() if name != "index"}
+        check_params("attention", stored, {"key": rows, "value": rows}, "state")
+
     def step(params: Params, state: State, x: Any) -> tuple[Any, State]:
         given = read(x)
         if given.memory is not None:
@@ -190,6 +211,9 @@ def attention(
                 "attention: can't decode a Masked sequence step by step, where every position is real; "
                 "decode x.value and end each sequence by its own end token"
             )
+        check_entries("attention", state, ("key", "value", "index"), "state")
+        check_stored(state, given, "length")
+        check_params("attention", {"index": state["index"]}, {"index": ()}, "state", jnp.integer)
         index, time = state["index"], given.x.shape[-2]
         query = queries(params, given, index)
         new = keys_and_values(params, given, index)
@@ -210,6 +234,7 @@ def attention(
         if UNREAD in state:
             key, value = (a.swapaxes(-2, -3) for a in keys_and_values(params, given, 0))
             state = {"key": key, "value": value}
+        check_stored(state, given, given.memory.shape[-2])
         stored = _Stored(**state)
         key, value = stored.read(query.dtype)
         allowed = full_mask(given, sizes, query.shape[-3], key.shape[-3])

@@ -28,7 +28,7 @@ from jaxnn.core import (
     spread_mask,
     wide_dtype,
 )
-from jaxnn.layers._statistics import centred, inverse_deviation, scaler
+from jaxnn.layers._statistics import centred, check_features, inverse_deviation, scaler
 
 
 def batch_norm(
@@ -104,12 +104,8 @@ def batch_norm(
 
     def normalise(params: Params, state: State, x: Any, mask: Any, train: bool) -> tuple[Any, State]:
         check(x)
-        check_params("batch_norm", state, ("mean", "var"), "state")
-        if x.shape[-1:] != state["mean"].shape:
-            raise ValueError(
-                f"batch_norm: expected input [..., {state['mean'].shape[0]}], got {describe(x)}; "
-                "initialise the model with this input"
-            )
+        sizes = check_params("batch_norm", state, {"mean": ("features",), "var": ("features",)}, "state")
+        check_features("batch_norm", sizes, x)
         wide = common_dtype(wide_dtype(x.dtype), state["mean"].dtype)
         z = x.astype(wide)
         if mask is not None:

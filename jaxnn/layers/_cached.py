@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxnn.core import Layer, Params, PyTree, State, check_key, check_train
+from jaxnn.core import Layer, Params, PyTree, State, check_entries, check_key, check_train
 
 # What decoding_cell and a layer say to each other through the layer's part of the state. A probe asks which
 # inputs the layer is called with; after a step the new cache is wrapped, so that a second call in one step is
@@ -67,6 +67,8 @@ def cached(
     ) -> tuple[PyTree, State]:
         del key
         check_train(name, train)
+        if init is None:
+            check_entries(name, params, ())
         return whole_or_next(
             name, state, x, lambda x: apply(params, x), lambda cache, x: step(params, cache, x)
         )
@@ -90,7 +92,8 @@ def whole_or_next(
         whole: ``x -> y`` on whole sequences.
         step: ``(cache, x) -> (y, cache)`` on the next positions.
     """
-    if not state:
+    if not isinstance(state, dict) or not state:
+        check_entries(name, state, (), "state")
         return whole(x), state
     if STEPPED in state:
         raise ValueError(

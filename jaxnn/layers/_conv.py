@@ -86,7 +86,6 @@ def conv(
         raise ValueError(f"conv: groups must divide features, got groups={groups}, features={features}")
     param_dtype = check_dtype("conv", param_dtype)
     check_initializers("conv", kernel_init=kernel_init, bias_init=bias_init)
-    names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def check(x: Any) -> None:
         check_floating("conv", x)
@@ -108,7 +107,7 @@ def conv(
 
     def apply(params: Params, x: Any) -> Any:
         check(x)
-        x, kernel, *bias = promoted("conv", params, names, x)
+        x, kernel, *bias = promoted("conv", params, (*size, "in", features), use_bias, x)
         y = ops.conv(x, kernel, steps, padding, dilation=spacing, groups=groups, formulation=formulation)
         return y + jnp.broadcast_to(bias[0], y.shape) if bias else y
 

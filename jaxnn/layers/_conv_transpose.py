@@ -71,7 +71,6 @@ def conv_transpose(
             "use a multiple"
         )
     param_dtype = check_dtype("conv_transpose", param_dtype)
-    names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def check(x: Any) -> None:
         check_floating("conv_transpose", x)
@@ -93,7 +92,7 @@ def conv_transpose(
 
     def apply(params: Params, x: Any) -> Any:
         check(x)
-        x, kernel, *bias = promoted("conv_transpose", params, names, x)
+        x, kernel, *bias = promoted("conv_transpose", params, (*size, "in", features), use_bias, x)
         y = ops.conv_transpose(x, kernel, steps, padding, spacing, groups, formulation)
         return y + jnp.broadcast_to(bias[0], y.shape) if bias else y
 

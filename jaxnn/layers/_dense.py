@@ -52,7 +52,6 @@ def dense(
     features = positive_int("dense", "features", features)
     param_dtype = check_dtype("dense", param_dtype)
     check_initializers("dense", kernel_init=kernel_init, bias_init=bias_init)
-    names = ("kernel", "bias") if use_bias else ("kernel",)
 
     def init(key: Any, x: Any) -> Params:
         _check_input(x)
@@ -61,7 +60,7 @@ def dense(
 
     def apply(params: Params, x: Any) -> Any:
         _check_input(x)
-        x, kernel, *bias = promoted("dense", params, names, x)
+        x, kernel, *bias = promoted("dense", params, ("in", features), use_bias, x)
         if x.shape[-1] != kernel.shape[0]:
             raise ValueError(
                 f"dense: expected input [..., {kernel.shape[0]}], got {describe(x)}; flatten first with "

@@ -105,12 +105,8 @@ def embedding(
 
     def apply(params: Params, x: Any) -> Any:
         check(x)
-        check_params("embedding", params, ("embedding",))
+        check_params("embedding", params, {"embedding": (count, features)})
         table = jnp.asarray(params["embedding"])
-        if table.shape != (count, features):
-            raise ValueError(
-                f"embedding: expected a table of shape {(count, features)}, got {describe(table)}"
-            )
         if projects(x):
             return project(table, x)
         ids, mask = split_ids("embedding", x, count)

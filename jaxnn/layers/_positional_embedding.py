@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import (
+    Axes,
     Layer,
     Masked,
     Params,
@@ -72,7 +73,7 @@ def positional_embedding(
         raise ValueError(f"{owner}: kind='sinusoidal' has no table, so max_length must be None, got {limit}")
     param_dtype = check_dtype(owner, param_dtype)
     check_initializers(owner, embedding_init=embedding_init)
-    names = ("embedding",) if kind == "learned" else ()
+    shapes: dict[str, Axes] = {"embedding": (limit or "length", "features")} if kind == "learned" else {}
 
     def init(key: Any, x: Any) -> Params:
         value = _checked(x)
@@ -83,7 +84,7 @@ def positional_embedding(
 
     def at(params: Params, x: Any, first: Any) -> Any:
         value = _checked(x)
-        check_params(owner, params, names)
+        check_params(owner, params, shapes)
         time, features = value.shape[-2:]
         if kind == "sinusoidal":
             dtype = value.dtype
@@ -105,6 +106,7 @@ def positional_embedding(
         return {"index": jnp.zeros((), jnp.int32)}
 
     def step(params: Params, state: State, x: Any) -> tuple[Any, State]:
+        check_params(owner, state, {"index": ()}, "state", jnp.integer)
         index = state["index"]
         return at(params, x, index), {"index": index + _checked(x).shape[-2]}
 

@@ -50,7 +50,7 @@ def prelu(negative_slope: Any = 0.25, *, shared: bool = True, param_dtype: Any =
 
     def apply(params: Any, x: Any) -> Any:
         check(x)
-        check_params("prelu", params, ("negative_slope",))
+        check_params("prelu", params, {"negative_slope": () if shared else ("features",)})
         slope = params["negative_slope"]
         if slope.shape != (() if shared else x.shape[-1:]):
             raise ValueError(

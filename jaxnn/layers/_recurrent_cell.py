@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxnn import ops
 from jaxnn.core import (
+    Axes,
     Cell,
     Params,
     check_floating,
@@ -70,6 +71,16 @@ class Gated:
         """Names of all parameters."""
         return (*self.weights(), *(self.carries if self.learn_carry else ()))
 
+    def shapes(self) -> dict[str, Axes]:
+        """Axes of all parameters."""
+        gates = self.gates * self.features
+        known: dict[str, Axes] = {
+            "input_kernel": ("in", gates),
+            "recurrent_kernel": (self.features, gates),
+            "bias": (gates,),
+        }
+        return {name: known.get(name, (self.features,)) for name in self.names()}
+
 
 def gated_cell(options: Gated, run: Callable[..., tuple[Any, Any]]) -> Cell:
     """Make the cell whose core is ``run(weights, carry, x, mask, reverse, scale) -> (carry, ys)``.
@@ -96,7 +107,7 @@ def gated_cell(options: Gated, run: Callable[..., tuple[Any, Any]]) -> Cell:
 
     def prepared(params: Params, x: Any) -> tuple[Any, dict[str, Any]]:
         check_floating(name, x)
-        check_params(name, params, options.names())
+        check_params(name, params, options.shapes())
         dtype = common_dtype(x.dtype, *(params[part].dtype for part in options.names()))
         named = {part: params[part].astype(dtype) for part in options.names()}
         x = x.astype(dtype)
@@ -114,6 +125,17 @@ def gated_cell(options: Gated, run: Callable[..., tuple[Any, Any]]) -> Cell:
         carry = [jnp.broadcast_to(part, shape) for part in parts]
         return carry[0] if len(carry) == 1 else tuple(carry)
 
+    def check_carry(carry: Any, x: Any) -> None:
+        parts = carry if isinstance(carry, tuple | list) else (carry,)
+        shape = (*x.shape[:-2], features)
+        if len(parts) != len(options.carries) or any(getattr(p, "shape", None) != shape for p in parts):
+            one = describe(jax.ShapeDtypeStruct(shape, x.dtype))
+            wanted = one if len(options.carries) == 1 else f"({', '.join([one] * len(options.carries))})"
+            raise ValueError(
+                f"{name}: expected a carry {wanted} for this input, got {describe(carry)}; "
+                "begin with what init_carry returns"
+            )
+
     def scan(
         params: Params,
         carry: Any,
@@ -130,6 +152,7 @@ def gated_cell(options: Gated, run: Callable[..., tuple[Any, Any]]) -> Cell:
             ones = jnp.ones((*x.shape[:-2], features), x.dtype)
             scale = ops.dropout(require_key(name, key), ones, rate)
         weights = {part: named[part] for part in options.weights()}
+        check_carry(carry, x)
         return run(weights, carry, x, mask, reverse, scale)
 
     def step(params: Params, carry: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:

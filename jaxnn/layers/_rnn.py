@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxnn.core import (
     Cell,
@@ -13,8 +14,10 @@ from jaxnn.core import (
     Params,
     PyTree,
     State,
+    check_entries,
     check_key,
     check_min_rank,
+    check_params,
     check_train,
     describe,
     refuse_masked,
@@ -141,7 +144,14 @@ def recurrent_layer(name: str, cell: Any, reverse: Any, sequences: Any, return_c
         value = _next(name, cell, x)
         # An initial carry that is learned stands in the parameters, so the first step begins with it.
         first = _initial(name, cell, params, value, None)
+        check_entries(name, state, ("carry", "begun"), "state")
+        check_params(name, {"begun": state["begun"]}, {"begun": ()}, "state", np.bool_)
         stored, begun = state["carry"], state["begun"]
+        if jax.tree.map(jnp.shape, stored) != jax.tree.map(jnp.shape, first):
+            raise ValueError(
+                f"{name}: expected a carry {describe(first)} in state for this input, got "
+                f"{describe(stored)}; begin with the carry that the cell's init_carry returns"
+            )
         carry = jax.tree.map(lambda s, f: jnp.where(begun, s.astype(f.dtype), f), stored, first)
         last, ys = scan_cell(cell, params, carry, value, mask=None, reverse=False, key=key, train=train)
         new = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), last, stored)

@@ -15,6 +15,7 @@ from jaxnn.core import (
     State,
     check_floating,
     check_min_rank,
+    check_params,
     describe,
     non_negative,
     one_of,
@@ -71,6 +72,7 @@ def rotary(base: Any = 10_000.0, *, pairs: str = "halves") -> Layer:
     def step(params: Params, state: State, x: Any) -> tuple[Any, State]:
         del params
         time = (x.value if isinstance(x, Masked) else x).shape[-3]
+        check_params("rotary", state, {"index": ()}, "state", jnp.integer)
         return at(x, state["index"]), {"index": state["index"] + time}
 
     return cached("rotary", None, apply, cache, step)

@@ -64,6 +64,7 @@ def stacked_cell(*cells: Cell) -> Cell:
 
     def init_carry(params: Params, x: Any) -> Any:
         carries = []
+        check_children("stacked_cell", params, names, "params")
         for name, cell in children:
             with child_scope(name):
                 own = params.get(name, {})
@@ -74,6 +75,11 @@ def stacked_cell(*cells: Cell) -> Cell:
 
     def through(params: Params, carry: Any, x: Any, key: Any, run: Any) -> tuple[Any, Any]:
         check_children("stacked_cell", params, names, "params")
+        if not isinstance(carry, tuple | list) or len(carry) != len(children):
+            raise ValueError(
+                f"stacked_cell: expected a carry of {len(children)} parts, one for each cell, got "
+                f"{describe(carry)}; begin with what init_carry returns"
+            )
         new = []
         keys = fold_names(key, "apply", names)
         for (name, cell), before, child_key in zip(children, carry, keys, strict=True):

@@ -54,13 +54,8 @@ def scaler(owner: str, use_scale: bool, use_bias: bool, param_dtype: Any) -> tup
         return {name: made[name](x.shape[-1:], dtype) for name in names}
 
     def finish(params: dict[str, Any], z: Any, factor: Any, x: Any) -> Any:
-        check_params(owner, params, names)
-        for name in names:
-            if params[name].shape != x.shape[-1:]:
-                raise ValueError(
-                    f"{owner}: expected input [..., {params[name].size}], got {describe(x)}; "
-                    "initialise the model with this input"
-                )
+        sizes = check_params(owner, params, dict.fromkeys(names, ("features",)))
+        check_features(owner, sizes, x)
         dtypes = [params[name].dtype for name in names]
         y = (z * jnp.broadcast_to(factor, z.shape)).astype(common_dtype(z.dtype, *dtypes))
         if use_scale:
@@ -70,6 +65,15 @@ def scaler(owner: str, use_scale: bool, use_bias: bool, param_dtype: Any) -> tup
         return y.astype(common_dtype(x.dtype, *dtypes))
 
     return init, finish
+
+
+def check_features(owner: str, sizes: dict[str, int], x: Any) -> None:
+    """Raise unless ``x`` has as many features as the parameters, whose ``sizes`` these are."""
+    if sizes.get("features", x.shape[-1]) != x.shape[-1]:
+        raise ValueError(
+            f"{owner}: expected input [..., {sizes['features']}], got {describe(x)}; "
+            "initialise the model with this input"
+        )
 
 
 def inverse_deviation(var: Any, epsilon: Any) -> Any:

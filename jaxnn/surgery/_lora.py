@@ -13,15 +13,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import (
+    Axes,
     Layer,
     Params,
     Plan,
     PyTree,
     State,
+    check_arrays,
+    check_entries,
     check_params,
     fold_name,
     kernel_places,
     lift,
+    named_leaves,
     nearest,
     non_negative,
     plan_layer,
@@ -126,7 +130,9 @@ def lora(model: Any, where: Choice, *, rank: int, alpha: Any = None, param_dtype
         return Plan(result, x, found.output, build, (("base", found),))
 
     def merge(params: Params) -> Params:
-        check_params("lora", params, ("base", "adapters"))
+        check_entries("lora", params, ("base", "adapters"))
+        check_arrays("lora", params)
+        _check_adapters(params["base"], params["adapters"], choices, rank)
         return _merged(params["base"], params["adapters"], alpha / rank)
 
     def apply(
@@ -162,6 +168,33 @@ def _adapter(key: Any, kernel: Any, rank: int, dtype: Any) -> Params:
     dtype = kernel.dtype if dtype is None else jnp.dtype(dtype)
     a = jax.random.normal(key, (*copies, inputs, rank), dtype) * jnp.asarray(inputs**-0.5, dtype)
     return {"lora_a": a, "lora_b": jnp.zeros((*copies, rank, outputs), dtype)}
+
+
+def _check_adapters(
+    base: Any, adapters: Any, choices: list[tuple[Any, Callable[[str], bool]]], rank: int
+) -> None:
+    """Raise unless each adapter fits a kernel, and each choice and each chosen matrix has its adapter."""
+    kernels = {path: leaf for path, leaf in named_leaves("lora", base) if path.rpartition(".")[2] == "kernel"}
+    found: dict[str, dict[str, Any]] = {}
+    for path, leaf in named_leaves("lora", adapters):
+        holder, _, name = path.rpartition(".")
+        found.setdefault(f"{holder}.kernel" if holder else "kernel", {})[name] = leaf
+    remedy = "pass the tree that init returned for this model"
+    chosen = {
+        path: any(chooses(path) or chooses(path.rpartition(".")[0]) for _, chooses in choices)
+        for path in kernels
+    }
+    # A kernel of more axes may be a convolution's, which has none.
+    missing = [path for path in kernels if chosen[path] and kernels[path].ndim == 2 and path not in found]
+    unknown = [path for path in found if not chosen.get(path, False)]
+    if missing or unknown or not found:
+        listed = sorted(path for path in kernels if chosen[path])
+        raise ValueError(f"lora: expected adapters for the kernels {listed}, got {sorted(found)}; {remedy}")
+    for path, pair in found.items():
+        kernel = kernels[path]
+        *copies, inputs, outputs = kernel.shape
+        shapes: dict[str, Axes] = {"lora_a": (*copies, inputs, rank), "lora_b": (*copies, rank, outputs)}
+        check_params("lora", pair, shapes, f"the adapters of {path}")
 
 
 def _insert(tree: Params, path: str, value: Params) -> None:

@@ -18,6 +18,7 @@ from jaxnn.train._data import check_rereadable, first_batch, placed, split_valid
 from jaxnn.train._early_stopping import Policy
 from jaxnn.train._epoch import LAST_BATCH, check_batch_size, examples, steps_per_epoch
 from jaxnn.train._evaluate import is_batches, make_evaluate, sums
+from jaxnn.train._fitting_state import check_train_state
 from jaxnn.train._history import History
 from jaxnn.train._interrupt import Interrupt, InterruptedReadingError
 from jaxnn.train._objective import Objective
@@ -114,7 +115,7 @@ def fit(
 
     Raises:
         TypeError: ``key`` is not a typed key.
-        ValueError: data, labels, batch size or another argument do not fit.
+        ValueError: data, labels, batch size, ``train_state`` or another argument do not fit.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -150,7 +151,7 @@ def fit(
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
         sample = kept(objective, _first_example)(data)
     origin = (objective, optimizer, key, sample, ema is not None)
-    current = created(*origin) if train_state is None else _taken_over(objective, train_state, ema)
+    current = created(*origin) if train_state is None else _taken_over(train_state, *origin)
     done = 0
     if not batched:
         done = int(current.step) // steps_per_epoch(examples("fit", data), batch_size, last_batch)
@@ -245,17 +246,18 @@ def _listener(
     return lambda record, state: callback(record, _copied(objective, state))
 
 
-def _taken_over(objective: Objective, train_state: Any, ema: float | None) -> TrainState:
+def _taken_over(
+    train_state: Any, objective: Objective, optimizer: Any, _key: Any, sample: Any, ema: bool
+) -> TrainState:
     """Return a copy of the caller's state, which the compiled loop may consume."""
     if not isinstance(train_state, TrainState):
         raise TypeError(
             f"fit: train_state must be a TrainState, got {train_state!r}; pass result.train_state"
         )
-    if (train_state.ema is None) != (ema is None):
-        has, asked = ("has no", "asks for one") if train_state.ema is None else ("has an", "gives no decay")
-        raise ValueError(
-            f"fit: train_state {has} average of the weights, and ema={ema} {asked}; make them agree"
-        )
+    if (train_state.ema is not None) != ema:
+        has, asked = ("has no", "asks for one") if ema else ("has an", "gives no decay")
+        raise ValueError(f"fit: train_state {has} average of the weights, and ema {asked}; make them agree")
+    check_train_state(objective, optimizer, train_state, sample)
     return _copied(objective, train_state)
 
 
