@@ -42,6 +42,7 @@ from jaxnn.core._parameters import check_arrays as check_arrays
 from jaxnn.core._parameters import check_children as check_children
 from jaxnn.core._parameters import check_entries as check_entries
 from jaxnn.core._parameters import check_params as check_params
+from jaxnn.core._positions import acts_by_position as acts_by_position
 from jaxnn.core._printable import printable as printable
 from jaxnn.core._probe import PROBE as PROBE
 from jaxnn.core._probe import RECORD as RECORD

@@ -15,6 +15,7 @@ from jaxnn.core._keys import check_key
 from jaxnn.core._layer import Layer, Params, PyTree, State
 from jaxnn.core._masked import Masked, check_position_mask, filled, refuse_masked, spread_mask
 from jaxnn.core._parameters import check_entries
+from jaxnn.core._positions import acts_by_position
 from jaxnn.core._spec import describe
 
 MaskRule = Literal["raise", "pointwise", "aware"]
@@ -37,11 +38,12 @@ def stateless(
         apply: the function itself. If it takes ``key`` or ``train`` by name, it is given them.
         masked: what a ``Masked`` input does: ``"raise"``; ``"pointwise"``, where ``apply`` sees the
             value with zeros in its padding and the mask is kept; ``"aware"``, where ``apply`` sees the
-            ``Masked`` itself.
+            ``Masked`` itself. Whether ``apply`` acts on each position alone is found from its jaxpr.
 
     Raises:
         TypeError: ``init`` returned something else than a dict, or the input is ``Masked`` and
-            ``masked`` is ``"raise"``.
+            ``masked`` is ``"raise"``, or ``"pointwise"`` and ``apply`` brings positions together; where that
+            can't be seen, use ``"aware"``.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -86,7 +88,10 @@ def stateless(
             given["train"] = train
         if masked == "pointwise" and isinstance(x, Masked):
             check_position_mask(name, x)
-            return Masked(apply(params, filled(x), **given), x.mask), state
+            value = filled(x)
+            if not acts_by_position(lambda v: apply(params, v, **given), value, x.mask.ndim):
+                refuse_masked(_MIXES.format(name=name), x)
+            return Masked(apply(params, value, **given), x.mask), state
         if masked != "aware":
             refuse_masked(name, x)
         return apply(params, x, **given), state
@@ -129,27 +134,22 @@ def _called(name: str, function: Callable[[Any], Any], x: PyTree) -> PyTree:
     return y
 
 
+_MIXES = "{name} (which needs more than one position at a time, or can't be seen not to)"
+
 # A value at which the usual functions (log, sqrt, 1 / x, arctanh, ...) and their slopes are finite.
 _HARMLESS = 0.5
 
 
 def _by_position(name: str, function: Callable[[Any], Any], x: Masked) -> Any:
-    """Apply ``function`` to each position alone, so that it can't mix padding into what is real.
+    """Apply a function that acts on each position alone, so that it can't mix padding into what is real.
 
     Raises:
-        TypeError: it needs more than one position, or gives another shape for one than for all.
+        TypeError: it brings positions together, or may do so.
     """
     value = filled(x, _HARMLESS) if jnp.issubdtype(x.value.dtype, jnp.inexact) else x.value
-    whole = jax.eval_shape(lambda v: _called(name, function, v), value)
-    alone = function
-    for _ in range(x.mask.ndim):
-        alone = jax.vmap(alone)
-    try:
-        y = alone(value)
-    except (TypeError, ValueError, IndexError):
-        y = None
-    if describe(y) != describe(whole):
-        refuse_masked(f"{name} (which needs more than one position at a time)", x)
+    if not acts_by_position(lambda v: _called(name, function, v), value, x.mask.ndim):
+        refuse_masked(_MIXES.format(name=name), x)
+    y = function(value)
     return jax.tree.map(lambda leaf: jnp.where(spread_mask(x.mask, leaf.shape), leaf, 0), y)
 
 
