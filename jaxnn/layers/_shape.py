@@ -70,6 +70,7 @@ def reshape(*shape: int) -> Layer:
                 f"reshape: can't give {describe(x)} the shape [batch, {', '.join(map(str, sizes))}]: "
                 f"{have} values for each example, {want} asked for"
             )
-        return x.reshape(x.shape[0], *sizes)
+        # Of an array without elements, as an empty batch is, reshape itself can't tell what -1 stands for.
+        return x.reshape(x.shape[0], *(have // want if size == -1 else size for size in sizes))
 
     return stateless("reshape", None, apply)
