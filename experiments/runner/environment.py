@@ -12,8 +12,10 @@ from experiments.runner.compiled_programs import keep_compiled_programs, share_s
 
 
 def environment() -> dict[str, Any]:
-    """Versions, device, XLA flags and random generator, for ``config.json``."""
+    """Versions, device, XLA flags, random generator and known faults of jaxlib, for ``config.json``."""
     import jax
+
+    from jaxnn.core import known_faults
 
     devices = jax.devices()
     return {
@@ -29,6 +31,7 @@ def environment() -> dict[str, Any]:
             "processors": os.cpu_count(),
         },
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "known_faults": [fault.name for fault in known_faults()],
         "prng": jax.random.key_impl(jax.random.key(0)),
     }
 

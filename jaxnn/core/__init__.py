@@ -19,6 +19,9 @@ from jaxnn.core._keys import fold_index as fold_index
 from jaxnn.core._keys import fold_name as fold_name
 from jaxnn.core._keys import fold_names as fold_names
 from jaxnn.core._keys import require_key as require_key
+from jaxnn.core._known_faults import FAULTS as FAULTS
+from jaxnn.core._known_faults import Fault as Fault
+from jaxnn.core._known_faults import known_faults as known_faults
 from jaxnn.core._layer import Layer as Layer
 from jaxnn.core._layer import Params as Params
 from jaxnn.core._layer import Plan as Plan

@@ -13,6 +13,7 @@ from experiments.data import load_digits
 from experiments.data.pictures import Pictures
 from experiments.runner import numpy_network
 from experiments.runner.run_folder import RunFolder
+from jaxnn.core import known_faults
 from jaxnn.interop import load_safetensors
 
 FILES = {
@@ -30,6 +31,7 @@ def test_the_folder_holds_everything(digits_run: Path) -> None:
     assert config["device"]["platform"] == "cpu"
     assert config["prng"] == "threefry2x32"
     assert "xla_flags" in config
+    assert config["known_faults"] == [fault.name for fault in known_faults()]
 
 
 def test_metrics_have_one_object_an_epoch(digits_run: Path) -> None:
