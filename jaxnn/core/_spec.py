@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 PyTree = Any
@@ -91,3 +92,23 @@ def common_dtype(*dtypes: Any) -> Any:
 def wide_dtype(dtype: Any) -> Any:
     """Return the dtype in which statistics and losses are computed: float32 at least."""
     return common_dtype(dtype, jnp.float32)
+
+
+def as_ids(ids: Any) -> Any:
+    """Return integers as int32, or int64 where they have 64 bits, so that no count of classes wraps.
+
+    In ``uint8`` a comparison with 256 classes is one with 0. What is beyond both dtypes stays out of every
+    range: it becomes negative, or the largest number where a conversion to 32 bits would wrap.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> (as_ids(jnp.array([3, 7], jnp.uint8)) < 256).tolist()
+        [True, True]
+    """
+    if isinstance(ids, np.ndarray) and ids.dtype in (np.int64, np.uint64):
+        bounds = np.iinfo(jax.dtypes.canonicalize_dtype(np.int64))
+        low = bounds.min if ids.dtype == np.int64 else 0
+        ids = np.clip(ids, low, bounds.max).astype(np.int64)
+    ids = jnp.asarray(ids)
+    wide = ids.dtype != bool and jnp.iinfo(ids.dtype).bits == 64
+    return ids.astype(jnp.int64 if wide else jnp.int32)

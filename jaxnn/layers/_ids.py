@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Masked, describe, is_traced
+from jaxnn.core import Masked, as_ids, describe, is_traced
 
 
 def check_ids(owner: str, ids: Any, count: int, mask: Any = None) -> None:
@@ -17,6 +17,8 @@ def check_ids(owner: str, ids: Any, count: int, mask: Any = None) -> None:
     if is_traced(ids) or is_traced(mask):
         return
     values = np.asarray(ids)
+    # Integers of 2 and 4 bits know no comparison with larger ones.
+    values = values if values.dtype.kind in "iu" else values.astype(np.int32)
     values = values if mask is None else values[np.asarray(mask)]
     wrong = values[(values < 0) | (values >= count)]
     if wrong.size:
@@ -27,11 +29,14 @@ def check_ids(owner: str, ids: Any, count: int, mask: Any = None) -> None:
 
 
 def split_ids(owner: str, x: Any, count: int) -> tuple[Any, Any]:
-    """Return checked ids and their mask, or ``None``; padding becomes id 0, whatever stands there."""
+    """Return checked ids, int32 at least, and their mask, or ``None``.
+
+    Padding becomes id 0, whatever stands there.
+    """
     if not isinstance(x, Masked):
         check_ids(owner, x, count)
-        return jnp.asarray(x), None
+        return as_ids(x), None
     check_ids(owner, x.value, count, x.mask)
     if x.mask.shape != x.value.shape:
         raise ValueError(f"{owner}: the mask of ids must have their shape, got {describe(x)}")
-    return jnp.where(x.mask, x.value, 0), x.mask
+    return jnp.where(x.mask, as_ids(x.value), 0), x.mask

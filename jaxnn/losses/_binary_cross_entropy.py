@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import one_of, wide_dtype
-from jaxnn.losses._labels import check_probabilities, check_same_shape
+from jaxnn.losses._labels import as_targets, check_probabilities, check_same_shape
 
 
 def binary_cross_entropy(logits: Any, labels: Any, *, reduce: str = "mean") -> Any:
@@ -32,11 +32,11 @@ def binary_cross_entropy(logits: Any, labels: Any, *, reduce: str = "mean") -> A
         [0.0, 10000.0]
     """
     one_of("binary_cross_entropy", "reduce", reduce, ("mean", "sum"))
-    labels = jnp.asarray(labels)
+    labels = as_targets(labels)
     check_same_shape("binary_cross_entropy", logits, labels)
     check_probabilities("binary_cross_entropy", labels)
     z = logits.astype(wide_dtype(logits.dtype))
-    y = labels.astype(z.dtype)
+    y = jnp.asarray(labels).astype(z.dtype)
     yes = jnp.where(y == 0, 0, y * jax.nn.softplus(jnp.where(y == 0, 0, -z)))
     no = jnp.where(y == 1, 0, (1 - y) * jax.nn.softplus(jnp.where(y == 1, 0, z)))
     terms = jnp.where((y >= 0) & (y <= 1), yes + no, jnp.nan)

@@ -5,8 +5,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_floating, check_min_rank, describe, is_traced, wide_dtype
-from jaxnn.losses._labels import check_labels, check_same_shape, is_class_index, is_label
+from jaxnn.core import as_ids, check_floating, check_min_rank, describe, is_traced, wide_dtype
+from jaxnn.losses._labels import (
+    as_targets,
+    check_class_shape,
+    check_labels,
+    check_soft_labels,
+    is_class_index,
+    is_label,
+)
 
 
 def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> Any:
@@ -19,15 +26,17 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
 
     Args:
         logits: ``[..., classes]``, floating point.
-        labels: integers ``[...]`` in ``[0, classes)``, or probabilities ``[..., classes]`` (one-hot, soft).
-            A traced integer outside costs NaN, which weight 0 removes.
+        labels: integers ``[...]`` in ``[0, classes)``, of any integer dtype (booleans for two classes), or
+            probabilities ``[..., classes]`` (one-hot, soft). The shape tells which. A traced integer outside
+            costs NaN, which weight 0 removes.
         label_smoothing: share in [0, 1) of each label's probability that is given to all classes alike,
             ``p (1 - s) + s / classes`` (Szegedy et al., 2016, arXiv:1512.00567); may be traced. Every class
             then has probability, so a logit of ``-inf`` costs ``+inf``.
 
     Raises:
         TypeError: ``logits`` are not floating point.
-        ValueError: the shapes do not fit; concrete integer labels or ``label_smoothing`` are out of range.
+        ValueError: the shapes do not fit; concrete integer labels or ``label_smoothing`` are out of range, or
+            concrete labels of the logits' shape are class numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -38,9 +47,10 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
     check_min_rank("cross_entropy", logits, 1, "[..., classes]")
     smooth = is_traced(label_smoothing) or _checked_share(label_smoothing) > 0
     logits = logits.astype(wide_dtype(logits.dtype))
-    labels = jnp.asarray(labels)
+    labels = as_targets(labels)
     if is_class_index(logits, labels):
         check_labels("cross_entropy", labels, logits.shape[-1])
+        labels = as_ids(labels)
         chosen = is_label(labels, logits)
         if smooth:
             values = _of_probabilities(logits, _smoothed(chosen.astype(logits.dtype), label_smoothing))
@@ -48,13 +58,9 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
             values = jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(chosen, logits, 0), axis=-1)
         known = (labels >= 0) & (labels < logits.shape[-1])
         return jnp.where(known, values, jnp.nan)
-    if jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim != logits.ndim:
-        raise ValueError(
-            f"cross_entropy: expected integer labels {list(logits.shape[:-1])} for logits "
-            f"{describe(logits)}, got {describe(labels)}"
-        )
-    check_same_shape("cross_entropy", logits, labels)
-    p = labels.astype(logits.dtype)
+    check_class_shape("cross_entropy", logits, labels)
+    check_soft_labels("cross_entropy", labels)
+    p = jnp.asarray(labels).astype(logits.dtype)
     return _of_probabilities(logits, _smoothed(p, label_smoothing) if smooth else p)
 
 

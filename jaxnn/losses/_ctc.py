@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import check_floating, describe, is_traced, wide_dtype
+from jaxnn.core import as_ids, check_floating, describe, is_traced, wide_dtype
+from jaxnn.losses._labels import as_targets
 
 # Stands for log 0: with -inf itself the gradient of a sum of impossible paths would be 0 / 0.
 _NEVER = -1e30
@@ -54,11 +55,12 @@ def ctc(
         >>> print(f"{jnp.exp(-loss):.4f}")  # 6 of 8 paths
         0.7500
     """
-    labels = jnp.asarray(labels)
+    labels = as_targets(labels)
     _check(logits, labels, blank)
     real_frame = _mask("output_mask", output_mask, logits.shape[:-1])
     real_label = _mask("target_mask", target_mask, labels.shape)
     _check_labels(labels, target_mask, logits.shape[-1], blank)
+    labels = as_ids(labels)
     logits = logits.astype(wide_dtype(logits.dtype))
 
     def one(logits: Any, labels: Any, real_frame: Any, real_label: Any) -> Any:
@@ -137,7 +139,9 @@ def _mask(argument: str, mask: Any, shape: tuple[int, ...]) -> Any:
 def _check_labels(labels: Any, mask: Any, classes: int, blank: int) -> None:
     if is_traced(labels) or is_traced(mask):
         return
-    real = np.asarray(labels)[... if mask is None else np.asarray(mask)].ravel()
+    values = np.asarray(labels)
+    values = values if values.dtype.kind in "iu" else values.astype(np.int32)
+    real = values[... if mask is None else np.asarray(mask)].ravel()
     strange = real[(real < 0) | (real >= classes) | (real == blank)]
     if strange.size:
         raise ValueError(

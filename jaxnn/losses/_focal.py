@@ -5,12 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import is_traced, non_negative, one_of, wide_dtype
+from jaxnn.core import check_floating, check_min_rank, is_traced, non_negative, one_of, wide_dtype
 from jaxnn.losses._labels import (
+    as_targets,
+    check_class_shape,
     check_classes,
     check_labels,
     check_probabilities,
-    check_same_shape,
     is_class_index,
     is_label,
 )
@@ -47,7 +48,9 @@ def focal(logits: Any, labels: Any, *, gamma: Any = 2.0, balance: Any = None, re
     """
     non_negative("focal", "gamma", gamma)
     one_of("focal", "reduce", reduce, ("mean", "sum"))
-    labels = jnp.asarray(labels)
+    check_floating("focal", logits)
+    check_min_rank("focal", logits, 1, "[..., k]")
+    labels = as_targets(labels)
     if is_class_index(logits, labels):
         if balance is not None:
             raise ValueError(
@@ -55,10 +58,10 @@ def focal(logits: Any, labels: Any, *, gamma: Any = 2.0, balance: Any = None, re
                 "a weight of each class, or pass class_weight to train.fit"
             )
         return _of_classes(logits, labels, gamma)
-    check_same_shape("focal", logits, labels)
+    check_class_shape("focal", logits, labels)
     check_probabilities("focal", labels)
     z = logits.astype(wide_dtype(logits.dtype))
-    y = labels.astype(z.dtype)
+    y = jnp.asarray(labels).astype(z.dtype)
     yes, no = _weights(balance)
     absent, certain = y == 0, y == 1
     right = jnp.where(absent, 0, y * yes * _binary(jnp.where(absent, 0, z), gamma))

@@ -6,8 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import is_traced, wide_dtype
-from jaxnn.losses._labels import check_classes, check_labels, check_same_shape, is_class_index, is_label
+from jaxnn.core import check_floating, check_min_rank, is_traced, wide_dtype
+from jaxnn.losses._labels import (
+    as_targets,
+    check_class_shape,
+    check_classes,
+    check_labels,
+    is_class_index,
+    is_label,
+)
 
 
 def hinge(outputs: Any, targets: Any) -> Any:
@@ -36,13 +43,15 @@ def hinge(outputs: Any, targets: Any) -> Any:
         >>> hinge(jnp.array([[0.5, 1.0, 3.0]]), jnp.array([1])).tolist()
         [3.0]
     """
-    targets = jnp.asarray(targets)
+    check_floating("hinge", outputs)
+    check_min_rank("hinge", outputs, 1, "[..., k]")
+    targets = as_targets(targets)
     if is_class_index(outputs, targets):
         return _of_classes(outputs, targets)
-    check_same_shape("hinge", outputs, targets)
+    check_class_shape("hinge", outputs, targets)
     _check_signs(targets)
     wide = wide_dtype(outputs.dtype)
-    return jnp.mean(jax.nn.relu(1 - targets.astype(wide) * outputs.astype(wide)), -1)
+    return jnp.mean(jax.nn.relu(1 - jnp.asarray(targets).astype(wide) * outputs.astype(wide)), -1)
 
 
 def _of_classes(outputs: Any, labels: Any) -> Any:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import wide_dtype
-from jaxnn.losses._labels import check_probabilities, check_same_shape
+from jaxnn.losses._labels import as_targets, check_probabilities, check_same_shape
 
 
 def kl_divergence(logits: Any, targets: Any) -> Any:
@@ -31,11 +31,11 @@ def kl_divergence(logits: Any, targets: Any) -> Any:
         >>> print(f"{kl_divergence(jnp.zeros(2), jnp.array([1.0, 0.0])):.4f}")
         0.6931
     """
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     check_same_shape("kl_divergence", logits, targets)
     check_probabilities("kl_divergence", targets)
     wide = wide_dtype(logits.dtype)
-    p = targets.astype(wide)
+    p = jnp.asarray(targets).astype(wide)
     absent = p == 0
     log_q = jax.nn.log_softmax(logits.astype(wide), -1)
     log_p = jnp.log(jnp.where(absent, 1, p))

@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe
+from jaxnn.losses._labels import as_targets
 from jaxnn.metrics._classes import binary_labels, class_labels
 from jaxnn.metrics._mean import Mean
 
@@ -61,7 +62,7 @@ def binary_accuracy(outputs: Any, targets: Any, weights: Any = None) -> Mean:
     """
     check_floating("binary_accuracy", outputs)
     check_min_rank("binary_accuracy", outputs, 1, "[..., outputs]")
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     if targets.shape != outputs.shape:
         raise ValueError(
             f"binary_accuracy: outputs and targets must have one shape, got {describe(outputs)} and "

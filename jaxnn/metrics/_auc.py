@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, describe, positive_int
+from jaxnn.losses._labels import as_targets
 from jaxnn.metrics._classes import binary_labels, counted, histogram
 
 
@@ -68,7 +69,7 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
     positive_int("auc", "bins", bins)
     check_floating("auc", outputs)
     check_min_rank("auc", outputs, 1, "[..., 1] or [..., 2]")
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     lead = outputs.shape[:-1]
     if outputs.shape[-1] not in (1, 2) or targets.shape not in (lead, outputs.shape):
         raise ValueError(
@@ -80,7 +81,11 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 1024) ->
         label = each
     else:
         two = outputs.shape[-1] == 2
-        label = jnp.where(jnp.any(each < 0, -1), -1, jnp.argmax(targets, -1)) if two else each[..., 0]
+        label = (
+            jnp.where(jnp.any(each < 0, -1), -1, jnp.argmax(jnp.asarray(targets), -1))
+            if two
+            else each[..., 0]
+        )
     score = jax.nn.sigmoid(outputs[..., -1] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0])
     places = jnp.minimum(jnp.floor(score.astype(jnp.float32) * bins), bins - 1)
     places = jnp.where(jnp.isnan(score) | (label < 0), -1, places).astype(jnp.int32)

@@ -5,8 +5,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import check_floating, check_min_rank, describe, is_traced
-from jaxnn.losses._labels import check_labels, check_probabilities, is_class_index
+from jaxnn.core import as_ids, check_floating, check_min_rank, describe, is_traced
+from jaxnn.losses._labels import (
+    as_targets,
+    check_class_shape,
+    check_labels,
+    check_probabilities,
+    check_soft_labels,
+    is_class_index,
+)
 
 
 def class_labels(owner: str, outputs: Any, targets: Any, weights: Any) -> Any:
@@ -16,16 +23,20 @@ def class_labels(owner: str, outputs: Any, targets: Any, weights: Any) -> Any:
     """
     check_floating(owner, outputs)
     check_min_rank(owner, outputs, 1, "[..., classes]")
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     if is_class_index(outputs, targets):
         check_labels(owner, known_to_count(targets, weights), outputs.shape[-1])
-        return targets.astype(jnp.int32)
-    if targets.shape == outputs.shape:
-        return jnp.argmax(targets, -1).astype(jnp.int32)
-    raise ValueError(
-        f"{owner}: expected integer labels {list(outputs.shape[:-1])} or probabilities "
-        f"{list(outputs.shape)}, got {describe(targets)}"
-    )
+        return _short(as_ids(targets))
+    check_class_shape(owner, outputs, targets)
+    check_soft_labels(owner, known_to_count(targets, weights))
+    return jnp.argmax(jnp.asarray(targets), -1).astype(jnp.int32)
+
+
+def _short(labels: Any) -> Any:
+    """Return int32 labels; what does not fit becomes -1, which is no class."""
+    if labels.dtype == jnp.int32:
+        return labels
+    return jnp.where((labels >= 0) & (labels < 2**31), labels, -1).astype(jnp.int32)
 
 
 def labels_and_predictions(owner: str, outputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, int]:
@@ -33,7 +44,7 @@ def labels_and_predictions(owner: str, outputs: Any, targets: Any, weights: Any)
 
     Outputs with a NaN predict the first class that the label is not: they are wrong, as for ``accuracy``.
     """
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     if outputs.shape[-1:] == (1,) and targets.shape in (outputs.shape, outputs.shape[:-1]):
         check_floating(owner, outputs)
         labels = binary_labels(owner, targets.reshape(outputs.shape[:-1]), weights)
@@ -52,12 +63,14 @@ def binary_labels(owner: str, targets: Any, weights: Any) -> Any:
     class.
     """
     if targets.dtype == bool:
-        return targets.astype(jnp.int32)
+        return jnp.asarray(targets).astype(jnp.int32)
     if jnp.issubdtype(targets.dtype, jnp.integer):
         check_labels(owner, known_to_count(targets, weights), 2)
+        targets = as_ids(targets)
         yes = targets > 0
     else:
         check_probabilities(owner, known_to_count(targets, weights))
+        targets = jnp.asarray(targets)
         yes = targets > 0.5
     return jnp.where((targets >= 0) & (targets <= 1), yes.astype(jnp.int32), -1)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.losses import cross_entropy
-from jaxnn.losses._labels import is_class_index
+from jaxnn.losses._labels import as_targets, is_class_index
 from jaxnn.metrics._mean import Mean
 
 
@@ -48,7 +48,7 @@ def perplexity(logits: Any, targets: Any, weights: Any = None) -> Perplexity:
         >>> print(f"{perplexity(jnp.zeros((2, 3, 7)), jnp.ones((2, 3), int)).compute():.4f}")
         7.0000
     """
-    targets = jnp.asarray(targets)
+    targets = as_targets(targets)
     if weights is not None and weights.shape == targets.shape and is_class_index(logits, targets):
         # Padding is often marked by what is no class.
         targets = jnp.where(weights.astype(bool), targets, 0)

@@ -75,7 +75,7 @@ def sparse_update(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Arra
 
 
 def _checked(owner: str, table: Any, ids: Any) -> jax.Array:
-    """Check both, and turn negative ids, which would count from the end, into ids outside."""
+    """Check both, and turn all ids outside into one: negative ones would count from the end, long ones wrap."""
     ids = jnp.asarray(ids)
     if not jnp.issubdtype(ids.dtype, jnp.integer):
         raise TypeError(
@@ -85,10 +85,12 @@ def _checked(owner: str, table: Any, ids: Any) -> jax.Array:
         raise TypeError(f"{owner}: table must be floating, got {jnp.result_type(table)}")
     if jnp.ndim(table) != 2:
         raise ValueError(f"{owner}: table must be [rows, features], got shape {list(jnp.shape(table))}")
-    rows = table.shape[0]
-    if rows > jnp.iinfo(ids.dtype).max:
+    if jnp.iinfo(ids.dtype).bits < 32:
         ids = ids.astype(jnp.int32)
-    return jnp.where(ids < 0, jnp.asarray(rows, ids.dtype), ids)
+    # Where 32 bits can't hold the number of rows, every id that they hold is inside.
+    rows = min(table.shape[0], jnp.iinfo(ids.dtype).max)
+    ids = jnp.where((ids < 0) | (ids >= rows), jnp.asarray(rows, ids.dtype), ids)
+    return ids.astype(jnp.int32) if rows < 2**31 else ids
 
 
 def _rows(table: jax.Array, ids: jax.Array) -> jax.Array:

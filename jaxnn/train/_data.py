@@ -1,14 +1,13 @@
-"""Data as ``fit`` takes it: split, weighted, checked, placed on the device."""
+"""Data as ``fit`` takes it: split, checked, placed on the device."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxnn.core import describe
+from jaxnn.train._class_weight import weigh_classes as weigh_classes
 from jaxnn.train._epoch import examples
 
 
@@ -40,45 +39,6 @@ def split_validation(data: Any, share: Any) -> tuple[Any, Any]:
     if kept in (0, n):
         raise ValueError(f"fit: validation_split={share} of {n} examples leaves one part empty")
     return jax.tree.map(lambda x: x[:kept], data), jax.tree.map(lambda x: x[kept:], data)
-
-
-def weigh_classes(data: Any, class_weight: Any) -> Any:
-    """Multiply each example's weight by that of its class.
-
-    Raises:
-        TypeError: ``data`` is no tuple with integer or one-hot targets.
-        ValueError: a class has no weight, or a weight is negative or not finite.
-    """
-    if not isinstance(data, tuple) or len(data) not in (2, 3):
-        raise TypeError(f"fit: class_weight needs data (inputs, targets), got {describe(data)}")
-    inputs, targets, *weights = data
-    labels = np.asarray(targets)
-    if labels.ndim >= 2:
-        # One column holds the labels of two classes, several are one-hot.
-        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
-    if not np.all(labels == np.floor(labels)) or np.any(labels < 0):
-        raise TypeError(
-            f"fit: class_weight needs targets that are class numbers or one-hot, "
-            f"got {describe(targets)} with other values"
-        )
-    labels = labels.astype(int)
-    table = _table(class_weight, int(labels.max()))
-    factor = jnp.asarray(table[labels])
-    return (inputs, targets, factor * jnp.asarray(weights[0], factor.dtype) if weights else factor)
-
-
-def _table(class_weight: Any, largest: int) -> np.ndarray:
-    pairs = class_weight.items() if isinstance(class_weight, Mapping) else enumerate(np.asarray(class_weight))
-    table = np.full(largest + 1, np.nan, np.float32)
-    for label, weight in pairs:
-        if 0 <= int(label) <= largest:
-            table[int(label)] = weight
-    if not np.all(np.isfinite(table)) or np.any(table < 0):
-        bad = [int(label) for label in np.flatnonzero(~np.isfinite(table) | (table < 0))]
-        raise ValueError(
-            f"fit: class_weight needs a finite non-negative weight for each class, missing or bad for {bad}"
-        )
-    return table
 
 
 def check_rereadable(data: Iterable[Any], epochs: int) -> None:

@@ -96,7 +96,8 @@ def fit(
             be evaluated without a key draws the same numbers in each epoch, so that only what was learned
             makes a difference: those of ``train.evaluate(..., key=result.train_state.key)``.
         validation_split: instead, the last share of ``data`` to keep for that.
-        class_weight: weight of each class, by label or as an array.
+        class_weight: weight of each class, by label or as an array, which multiplies the weights of the data.
+            The shapes of targets and outputs tell class numbers, one a position, from one-hot targets.
         early_stopping: a policy, as ``train.early_stopping()`` makes it.
         ema: decay of a moving average of the parameters, which are then evaluated and returned.
         callbacks: functions called after each epoch with its record, a dict; those that require a second
@@ -137,7 +138,7 @@ def fit(
         )
     epochs = positive_int("fit", "epochs", epochs)
     listeners = [_listener(callback, objective) for callback in callbacks]
-    data, validation = _prepared(data, validation, validation_split, class_weight)
+    data, validation = _prepared(objective, data, validation, validation_split, class_weight)
     batched = is_batches(data)
     one_of("fit", "last_batch", last_batch, LAST_BATCH)
     if batched and last_batch != "keep":
@@ -152,6 +153,11 @@ def fit(
         sample = kept(objective, _first_example)(data)
     origin = (objective, optimizer, key, sample, ema is not None)
     current = created(*origin) if train_state is None else _taken_over(train_state, *origin)
+    if class_weight is not None and objective.outputs is not None:
+        # The model's outputs tell class numbers from one-hot targets.
+        outputs = objective.outputs(current.params, current.state, sample)
+        data = weigh_classes(data, class_weight, outputs)
+        sample = kept(objective, _first_example)(data)
     done = 0
     if not batched:
         done = int(current.step) // steps_per_epoch(examples("fit", data), batch_size, last_batch)
@@ -303,7 +309,9 @@ def _rehearse(
     return draws
 
 
-def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any) -> tuple[Any, Any]:
+def _prepared(
+    objective: Objective, data: Any, validation: Any, share: float | None, class_weight: Any
+) -> tuple[Any, Any]:
     if validation is not None and share is not None:
         raise ValueError("fit: give validation or validation_split, not both")
     if is_batches(data):
@@ -315,7 +323,7 @@ def _prepared(data: Any, validation: Any, share: float | None, class_weight: Any
     data = placed(data)
     if share is not None:
         data, validation = split_validation(data, share)
-    if class_weight is not None:
+    if class_weight is not None and objective.outputs is None:
         data = weigh_classes(data, class_weight)
     if validation is not None and not is_batches(validation):
         validation = placed(validation)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxnn.core import Layer, Masked, describe, itself, reduced, spec_of, spread_mask
 from jaxnn.losses._labels import check_labels, is_class_index
 from jaxnn.metrics import Mean
+from jaxnn.train._class_weight import counted
 from jaxnn.train._fed_ids import check_fed_ids
 
 PyTree = Any
@@ -48,12 +49,15 @@ class Objective:
             calls it once.
         report: optional ``(params, grads, updates, record) -> record``, which every step of training calls
             with what it has at hand; the mergeable sums that it returns join the step's record.
+        outputs: optional ``(params, state, data) -> spec`` of the model's outputs for one example,
+            ``[1, ..., classes]``; ``class_weight`` tells class numbers from one-hot targets by it.
     """
 
     init: Callable[..., tuple[Any, Any]]
     evaluate: Callable[..., tuple[Terms, Any]]
     check: Callable[[Any, Any, PyTree], None] | None = field(default=None)
     report: Callable[[Any, Any, Any, Mapping[str, Any]], Mapping[str, Any]] | None = field(default=None)
+    outputs: Callable[[Any, Any, PyTree], PyTree] | None = field(default=None)
 
     __copy__ = __deepcopy__ = itself
     __reduce_ex__ = reduced
@@ -133,14 +137,24 @@ def supervised(
             values = values + jnp.broadcast_to(jnp.asarray(penalty(params), values.dtype), values.shape)
         return Terms(values, weights, aux), state
 
+    def spec(params: Any, state: Any, data: PyTree) -> Any:
+        inputs, _, _ = _unpack(data)
+        sample = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs)
+        key = jax.eval_shape(jax.random.key, 0)
+        return jax.eval_shape(lambda p, s, x, k: model.apply(p, s, x, key=k)[0], params, state, sample, key)
+
+    def spec_of_classes(params: Any, state: Any, data: PyTree) -> Any:
+        if aligns:
+            raise TypeError(
+                "fit: class_weight needs one label for each loss, and this loss aligns labels with outputs; "
+                "multiply the weights of (inputs, targets, weights) by your own"
+            )
+        return spec(params, state, data)
+
     def check(params: Any, state: Any, data: PyTree) -> None:
         inputs, targets, weights = _unpack(data)
         check_fed_ids(model, params, state, inputs)
-        sample = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), inputs)
-        key = jax.eval_shape(jax.random.key, 0)
-        outputs = jax.eval_shape(
-            lambda p, s, x, k: model.apply(p, s, x, key=k)[0], params, state, sample, key
-        )
+        outputs = spec(params, state, data)
         parts = [part for part in (targets, inputs) if isinstance(part, Masked)]
         outputs = outputs.value if isinstance(outputs, Masked) else outputs
         labels = targets.value if isinstance(targets, Masked) else targets
@@ -148,13 +162,10 @@ def supervised(
             return
         if not is_class_index(outputs, jax.ShapeDtypeStruct((1, *labels.shape[1:]), labels.dtype)):
             return
-        counted = np.ones(labels.shape, bool)
-        for part in [*(part.mask for part in parts), *([] if weights is None else [weights != 0])]:
-            if labels.shape[: part.ndim] == part.shape:
-                counted &= np.asarray(part).reshape(*part.shape, *[1] * (labels.ndim - part.ndim))
-        check_labels("supervised", np.asarray(labels)[counted], outputs.shape[-1])
+        real = [*(part.mask for part in parts), *([] if weights is None else [weights != 0])]
+        check_labels("supervised", np.asarray(labels)[counted(labels.shape, real)], outputs.shape[-1])
 
-    return Objective(init, evaluate, check)
+    return Objective(init, evaluate, check, outputs=spec_of_classes)
 
 
 def _sums(name: str, found: Any) -> Any:

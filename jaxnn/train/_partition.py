@@ -50,7 +50,11 @@ class Partition:
             if objective.check is not None:
                 objective.check(_merged(params, state["frozen"]), state["model"], data)
 
-        return Objective(init, evaluate, check, objective.report)
+        def outputs(params: Any, state: Any, data: Any) -> Any:
+            return given(_merged(params, state["frozen"]), state["model"], data)
+
+        given = objective.outputs
+        return Objective(init, evaluate, check, objective.report, None if given is None else outputs)
 
 
 def partition(params: Any, predicate: Where) -> Partition:
