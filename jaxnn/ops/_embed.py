@@ -75,7 +75,10 @@ def sparse_update(table: jax.Array, ids: jax.Array, rows: jax.Array) -> jax.Arra
 
 
 def _checked(owner: str, table: Any, ids: Any) -> jax.Array:
-    """Check both, and turn all ids outside into one: negative ones would count from the end, long ones wrap."""
+    """Check both, and turn all ids outside into one.
+
+    Negative ones would count from the end, and ones of 64 bits wrap.
+    """
     ids = jnp.asarray(ids)
     if not jnp.issubdtype(ids.dtype, jnp.integer):
         raise TypeError(

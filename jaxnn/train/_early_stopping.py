@@ -2,12 +2,21 @@
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxnn.core import describe, non_negative, one_of, positive_int
+
+_RISING = frozenset(("accuracy", "acc", "auc", "auroc", "precision", "recall", "fone"))
+_FALLING = frozenset(("loss", "losses", "error", "errors", "perplexity"))
+# What may stand behind such a word and leave it what it is.
+_BEHIND = ("macro", "micro", "weighted", "binary", "mean", "score", "rate", "top", "at", "k", "roc")
+_QUALIFYING = frozenset((*_BEHIND, "train", "val", "validation", "test", "ema"))
+# What turns the meaning of a name.
+_TURNING = frozenset(("minus", "neg", "negative", "negated", "non", "not", "no", "un", "anti", "inverse"))
 
 
 class StopState(NamedTuple):
@@ -44,8 +53,10 @@ def early_stopping(
         monitor: name in the epoch's record.
         patience: epochs without improvement that are borne.
         min_delta: change that counts as improvement.
-        mode: ``"min"``, ``"max"``, or ``"auto"``: the maximum for names that hold ``acc`` or ``auc``, the
-            minimum for those that hold ``loss`` or ``error``.
+        mode: ``"min"``, ``"max"``, or ``"auto"``, which goes by whole words: the maximum of an ``accuracy``,
+            ``precision``, ``recall``, ``f1`` or ``auc``, the minimum of a ``loss``, ``error`` or
+            ``perplexity``. A name without such a word, with both kinds, or with another word behind it
+            (``accuracy_gap``) must come with a mode.
 
     Raises:
         TypeError, ValueError: a bad argument; at use, ``monitor`` is not in the record, or is an array.
@@ -61,12 +72,9 @@ def early_stopping(
     patience = positive_int("early_stopping", "patience", patience)
     non_negative("early_stopping", "min_delta", min_delta)
     one_of("early_stopping", "mode", mode, ("auto", "min", "max"))
-    rises = mode == "max" or (mode == "auto" and any(part in monitor for part in ("acc", "auc")))
-    if mode == "auto" and not rises and not any(part in monitor for part in ("loss", "error")):
-        raise ValueError(
-            f"early_stopping: mode='auto' can't tell whether {monitor!r} should fall or rise; "
-            "pass mode='min' or mode='max'"
-        )
+    if not isinstance(monitor, str):
+        raise TypeError(f"early_stopping: monitor must be a name in the record, got {describe(monitor)}")
+    rises = mode == "max" or (mode == "auto" and _rises(monitor))
     update = functools.partial(_updated, monitor, patience, min_delta, rises)
     return Policy(StopState(-math.inf if rises else math.inf), update)
 
@@ -91,3 +99,19 @@ def _updated(
         return StopState(value, int(record["epoch"]))
     waited = state.waited + 1
     return state._replace(waited=waited, stop=waited >= patience)
+
+
+def _rises(monitor: str) -> bool:
+    """Whether what is measured should rise, by whole words: an acceleration is no accuracy."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", re.sub(r"[fF]1(?![0-9])", "_fone_", monitor))
+    words = [word.lower() for word in words]
+    told = [word for word in words if word in _RISING | _FALLING]
+    behind = words[words.index(told[-1]) + 1 :] if told else words
+    kinds = {word in _RISING for word in told}
+    subtracted = re.search(r"^\s*(1|1\.0)?\s*-|\s-\s", monitor)
+    if subtracted or len(kinds) != 1 or set(behind) - _QUALIFYING or set(words) & _TURNING:
+        raise ValueError(
+            f"early_stopping: mode='auto' can't tell whether {monitor!r} should fall or rise; "
+            "pass mode='min' or mode='max'"
+        )
+    return kinds.pop()
