@@ -1,7 +1,7 @@
 """What fit says of a loss that is not finite: its cause, not always the learning rate."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +75,20 @@ def test_the_advice_fits_the_cause(name: str, batched: bool) -> None:
     example = "example 3 of batch 2" if batched else "example 7"
     with_example = pattern.replace("EXAMPLE", example)
     assert re.search(with_example, result.stopped), result.stopped
+
+
+class Pair(NamedTuple):
+    inputs: Any
+    targets: Any
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_data_in_a_named_tuple_are_looked_at_too(batched: bool) -> None:
+    data = Pair(changed(X[:12], (7, 1), np.nan), X[:12, :1])
+    batches = [Pair(data.inputs[i : i + 4], data.targets[i : i + 4]) for i in (0, 4, 8)]
+    given = batches if batched else data
+    result = train.fit(SQUARES, RULE, given, epochs=1, batch_size=4, key=KEY, progress=False)
+    assert "the inputs of example" in str(result.stopped)
 
 
 @pytest.mark.parametrize("batched", [False, True])

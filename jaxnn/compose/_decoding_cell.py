@@ -1,7 +1,7 @@
 """A model of whole sequences as a cell that takes one position at a time and remembers keys and values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -19,12 +19,10 @@ class DecodingCell(Cell):
         max_length: positions that its carry has room for.
         advance: ``(params, carry, x, *, key=None, train=False) -> (carry, y)`` for the next positions
             ``[batch, time, ...]``.
-        seen: under ``"id"``, the largest id of a prompt that the model was found to have a row for.
     """
 
     max_length: int = 1
     advance: Callable[..., tuple[Any, Any]] | None = None
-    seen: dict[str, int] = field(default_factory=dict, compare=False)
 
 
 def decoding_cell(model: Any, max_length: int) -> DecodingCell:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxnn.compose._model import FreeFormLayer
 from jaxnn.compose._position_alone import moving, outputs_that_differ
-from jaxnn.core import Layer, MissingKeyError, Plan, PyTree, describe, plan_layer, spec_of
+from jaxnn.core import Layer, MissingKeyError, Plan, PyTree, describe, plan_layer, spec_of, stateless
 from jaxnn.layers._cached import CachedLayer, WholeLayer
 
 _REMEDY = (
@@ -55,7 +55,7 @@ def _check_shapes(plan: Plan, longer: Plan, path: str) -> None:
         if found != expected:
             reason = f"one position gives {found}, not {expected}"
     except (TypeError, ValueError, IndexError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0] or type(error).__name__
     if reason:
         raise _not_alone(path, plan.layer, reason)
 
@@ -101,8 +101,8 @@ def _not_alone(path: str, layer: Layer, reason: str) -> ValueError:
 def _is_ours(layer: Layer) -> bool:
     """Whether a layer without children is the library's own, which its shapes tell all about."""
     work = layer.apply
-    if inspect.isfunction(work):
-        # What stateless lifts stands in its closure.
+    if inspect.isfunction(work) and work.__module__ == stateless.__module__:
+        # What stateless lifts stands in its closure; in another's, it may be one step of several.
         work = inspect.getclosurevars(work).nonlocals.get("apply", work)
     return str(getattr(work, "__module__", "")).startswith("jaxnn.layers.")
 

@@ -1,5 +1,6 @@
 """Sequences from a decoding cell: greedy, sampled or by beam search, in one compiled loop."""
 
+import contextlib
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,9 @@ from jaxnn.core import (
     require_key,
     wide_dtype,
 )
+
+# Under which a cell keeps the largest id of a prompt that it was found to have a row for.
+_LARGEST = "_largest_id"
 
 
 def generate(
@@ -264,16 +268,19 @@ def _check_largest(cell: Cell, params: Params, prompt: Any, memory: PyTree) -> N
         return
     # Arrays of NumPy stay known where JAX follows a program on shapes.
     largest = np.asarray(prompt).max(axis=1)
-    seen = cell.seen if isinstance(cell, DecodingCell) else {}
-    if largest.max() <= seen.get("id", -1):
+    most = int(largest.max())
+    if most <= vars(cell).get(_LARGEST, -1):
         return
 
     def run(params: Params, memory: PyTree) -> Any:
         carry = cell.init_carry(params, largest if memory is None else (largest, memory))
         return cell.step(params, carry, largest)
 
-    jax.eval_shape(run, params, memory)
-    seen["id"] = int(largest.max())
+    # What else fails is of arrays of NumPy, as `x.at` is, or fails in the compiled loop, which says so.
+    with contextlib.suppress(AttributeError, TypeError):
+        jax.eval_shape(run, params, memory)
+    # Cells are frozen; this is no part of what they are, and spares all later calls a trace of the cell.
+    object.__setattr__(cell, _LARGEST, most)
 
 
 def _check_options(sampled: bool, top_k: Any, top_p: Any, beams: int, key: Any) -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Params, Plan, State, describe, lift, placed_layers, plan_layer, spec_of
+from jaxnn.core import Params, Plan, State, describe, lift, placed_layers, plan_layer, printable, spec_of
 from jaxnn.interop._leaves import insert, stacked
 from jaxnn.interop._parts import Part, parts_of
 from jaxnn.interop._renames import Renames
@@ -31,7 +31,7 @@ class Unmatched(NamedTuple):
 
     def __str__(self) -> str:
         missing = [f"initial value kept: {reason}" for reason in self.missing.values()]
-        return "\n".join([*missing, *(f"not used: {name}" for name in self.extra)])
+        return printable("\n".join([*missing, *(f"not used: {name}" for name in self.extra)]))
 
 
 def from_torch(

@@ -49,7 +49,7 @@ def array_of(owner: str, name: str, value: Any) -> Any:
             return value.view(torch.uint8 if dtype.itemsize == 1 else torch.int16).numpy().view(dtype)
         return np.asarray(value.numpy())
     except (TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise TypeError(f"{owner}: {name}: {reason}; convert it first, as in tensor.float()") from error
 
 

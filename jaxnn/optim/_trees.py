@@ -119,7 +119,7 @@ def _makes_mask(mask: Any) -> bool:
     if isinstance(mask, jax.tree_util.Partial):
         return True
     leaves = jax.tree.leaves(mask)
-    return bool(leaves) and all(map(callable, leaves))
+    return callable(mask) and bool(leaves) and all(map(callable, leaves))
 
 
 def masked(rule: str, params: Tree, mask: Mask, name: str = "mask") -> list[jax.Array | None]:

@@ -87,7 +87,9 @@ def _of_the_batch(
     """What is wrong with the data themselves."""
     parts = isinstance(batch, tuple | list) and len(batch) in (2, 3)
     weights = batch[2] if parts and len(batch) == 3 and hasattr(batch[2], "shape") else None
-    found = _first_nonfinite(batch, ("inputs", "targets", "weights") if parts else None, weights)
+    # A named tuple has no numbers for keys.
+    named = (tuple(batch), ("inputs", "targets", "weights")) if parts else (batch, None)
+    found = _first_nonfinite(*named, weights)
     if found is not None:
         path, value, number = found
         where = name(number) if number is not None else "the batch"

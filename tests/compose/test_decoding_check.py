@@ -1,5 +1,7 @@
 """Code that mixes positions, or looks at where they stand, and remembers nothing is refused; other code passes."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -227,3 +229,25 @@ def test_what_marks_a_cache_can_be_no_childs_name():
     for mark in (PROBE, CALL, STEPPED, UNREAD):
         with pytest.raises(ValueError, match="must be a Python identifier"):
             nn.dense(2).named(mark)
+
+
+def test_a_layer_of_ones_own_around_a_function_of_ours_is_judged_by_itself():
+    apply = inspect.getclosurevars(nn.dense(8).apply).nonlocals["apply"]
+
+    def shifted(params, state, x, *, key=None, train=False):
+        y = apply(params, x)
+        return jnp.roll(y, 1, axis=-2) if y.ndim > 1 else y, state
+
+    own = nn.Layer("shifted", nn.dense(8).init, shifted)
+    with pytest.raises(ValueError, match=r"shifted\) does not act on each position alone"):
+        _check(nn.chain(nn.embedding(7, 8), own))
+
+
+def test_an_error_without_words_is_a_refusal_too():
+    def mute(params, state, x, *, key=None, train=False):
+        if x.ndim < 3:
+            raise ValueError
+        return x, state
+
+    with pytest.raises(ValueError, match=r"does not act on each position alone \(ValueError\)"):
+        _check(nn.chain(nn.embedding(7, 8), nn.Layer("mute", lambda key, x: ({}, {}), mute)))

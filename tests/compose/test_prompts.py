@@ -62,3 +62,18 @@ def test_padding_may_hold_anything(params):
 def test_a_length_penalty_that_is_no_number_raises(params):
     with pytest.raises(ValueError, match="length_penalty must be a finite number, got nan"):
         nn.generate(CELL, params, PROMPT, 2, beams=2, length_penalty=float("nan"))
+
+
+def test_a_cell_of_ones_own_is_looked_at_once_and_needs_no_arrays_of_numpy():
+    calls = []
+
+    def step(params, carry, x, *, key=None, train=False):
+        calls.append(None)
+        return carry, params["rows"][x.at[0].add(0)]
+
+    cell = nn.Cell("own", lambda key, x: {}, lambda params, x: jnp.zeros(x.shape), step)
+    params = {"rows": jnp.roll(jnp.eye(4), 1, axis=1)}
+    np.testing.assert_array_equal(nn.generate(cell, params, [[1, 2]], 2).tokens, [[3, 0]])
+    traced = len(calls)
+    np.testing.assert_array_equal(nn.generate(cell, params, [[2, 0]], 2).tokens, [[1, 2]])
+    assert len(calls) == traced > 0

@@ -259,3 +259,12 @@ def test_a_mask_is_called_only_where_optax_calls_it(name: str, rule: str, argume
     theirs = optax.add_decayed_weights(0.5, mask=wanted)
     expected, _ = theirs.update(grads, theirs.init(params), params)
     assert moved == [bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(expected)]
+
+
+def test_a_tree_of_functions_is_no_mask() -> None:
+    params = {"kernel": jnp.ones(2)}
+    rule = optim.adamw(0.1, mask={"kernel": lambda p: True})
+    with pytest.raises(
+        TypeError, match=r"adamw: mask must hold .*, got <function .* for params\['kernel'\]; pass bools"
+    ):
+        rule.update(params, rule.init(params), params)
