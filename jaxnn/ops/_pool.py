@@ -22,10 +22,10 @@ def max_pool(
     """The largest value of each window.
 
     The gradient goes to the first of equal values, in row-major order of the window, in every formulation, so
-    that training follows the same path on every platform; NaN propagates. Padding is never chosen (``"lax"``
-    does choose it before cells of ``-inf``, and loses their gradient). On a CPU
-    the gradient of the ``"slices"`` formulation is several times as fast as that of ``lax.reduce_window``;
-    a padded forward pass that nobody differentiates is left to ``lax``, which is faster at it.
+    that training follows the same path on every platform; NaN propagates. Padding is never chosen, nor before
+    cells of ``-inf``, whose gradient ``lax.reduce_window`` loses there. On a CPU the gradient of the
+    ``"slices"`` formulation is several times as fast as that of ``lax.reduce_window``; a padded forward pass
+    that nobody differentiates is left to ``lax``, which is faster at it.
 
     Args:
       x: ``[..., *spatial, features]``, floating or integer; any number of leading axes.
@@ -136,18 +136,40 @@ def _reduce(x: jax.Array, window: Window, start: float, operation: Callable[...,
 
 
 def _max_lax(x: jax.Array, window: Window) -> jax.Array:
-    return _reduce(x, window, _lowest(x.dtype), lax.max)
+    meets_padding = _is_padded(window) and jnp.issubdtype(x.dtype, jnp.floating)
+    return (real_max_pool if meets_padding else _largest)(x, window)
 
 
 def _max_slices(x: jax.Array, window: Window) -> jax.Array:
-    padded = any(low or high for low, high in window.padding)
-    return (padded_max_pool if padded else _max_of_taps)(x, window)
+    return (padded_max_pool if _is_padded(window) else _max_of_taps)(x, window)
+
+
+def _is_padded(window: Window) -> bool:
+    return any(low or high for low, high in window.padding)
+
+
+def _largest(x: jax.Array, window: Window) -> jax.Array:
+    return _reduce(x, window, _lowest(x.dtype), lax.max)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def real_max_pool(x: jax.Array, window: Window) -> jax.Array:
+    """By ``lax``, and its gradient never goes to padding. Graphs show it by this name."""
+    return _largest(x, window)
+
+
+@real_max_pool.defjvp
+def _real_max_pool_jvp(window: Window, primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    (x,) = primals
+    # lax pads with -inf and chooses the first of equal cells: none may equal the padding before it.
+    finite = jnp.maximum(x, np.asarray(jnp.finfo(x.dtype).min, x.dtype))
+    return real_max_pool(x, window), jax.jvp(lambda x: _largest(x, window), (finite,), tangents)[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def padded_max_pool(x: jax.Array, window: Window) -> jax.Array:
     """The value by ``lax``; wherever a derivative is wanted, both by slices. Graphs show it by this name."""
-    return _max_lax(x, window)
+    return _largest(x, window)
 
 
 @padded_max_pool.defjvp

@@ -1,5 +1,6 @@
 """Every formulation of pooling equals lax's in value and derivative, with ties, padding and low precision."""
 
+import itertools
 from functools import partial
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxnn import inspect, ops
+from jaxnn.ops._window import read_window
 
 # name: shape of x, window, arguments
 CASES = {
@@ -91,11 +93,58 @@ def test_ties_go_to_the_first(formulation):
     np.testing.assert_array_equal(gradient[0, :, :, 0], np.tile([[1.0, 0.0], [0.0, 0.0]], (2, 2)))
 
 
-def test_cells_as_low_as_the_padding_before_them_get_the_whole_gradient():
-    pool = partial(ops.max_pool, window=(2, 2), formulation="slices")
+@pytest.mark.parametrize("formulation", ["slices", "lax"])
+def test_cells_as_low_as_the_padding_before_them_get_the_whole_gradient(formulation):
+    pool = partial(ops.max_pool, window=(2, 2), formulation=formulation)
     lowest = jnp.full((1, 3, 3, 1), -jnp.inf)
     gradient = jax.grad(lambda x: jnp.sum(pool(x, strides=2, padding=((1, 0), (1, 0)))))(lowest)
     assert float(gradient.sum()) == 4.0
+
+
+def _written_out(x, window, arguments, cotangent, largest):
+    """Value and gradient of a pool, one output at a time: the first largest cell, or the mean, of real cells."""
+    read = read_window("pool", x.shape[1:-1], window, **{"padding": "VALID", **arguments})
+    dx = np.zeros(x.shape)
+    y = np.zeros((x.shape[0], *read.output(x.shape[1:-1]), x.shape[-1]))
+    for place in np.ndindex(*y.shape):
+        spans = [
+            range(max(at * stride - low, 0), min(at * stride - low + size, cells))
+            for at, stride, (low, _), size, cells in zip(
+                place[1:-1], read.strides, read.padding, read.size, x.shape[1:-1], strict=True
+            )
+        ]
+        cells = [(place[0], *cell, place[-1]) for cell in itertools.product(*spans)]
+        values = np.array([x[cell] for cell in cells])
+        y[place] = values.max() if largest else values.mean()
+        for cell, share in zip(cells, (np.arange(len(cells)) == values.argmax()) * 1.0, strict=True):
+            dx[cell] += cotangent[place] * (share if largest else 1 / len(cells))
+    return y, dx
+
+
+@pytest.mark.parametrize("formulation", [None, "slices", "lax"])
+@pytest.mark.parametrize(
+    ("shape", "window", "arguments"),
+    [
+        ((1, 4, 5, 4, 2), (3, 3, 2), {"strides": 2, "padding": "SAME"}),
+        ((1, 4, 3, 6, 1), (2, 3, 2), {"strides": (1, 2, 1), "padding": ((1, 1), (2, 2), (0, 0))}),
+        ((1, 5, 4, 4, 2), (2, 1, 2), {"strides": (1, 3, 2)}),
+        ((2, 7, 6, 2), (3, 2), {"strides": (3, 1), "padding": ((2, 1), (0, 1))}),
+        ((2, 15, 3), (4,), {"strides": 2, "padding": ((3, 3),)}),
+    ],
+)
+def test_windows_of_minus_infinity_equal_pooling_written_out(shape, window, arguments, formulation):
+    rng = np.random.default_rng(2)
+    drawn = rng.integers(-3, 3, size=shape).astype(np.float32)
+    x = np.where(rng.random(shape) < 0.8, -np.inf, drawn).astype(np.float32)
+    arguments = {"strides": window, **arguments}
+    pools = [(ops.max_pool, x, True), (ops.avg_pool, drawn, False)]
+    for pool, cells, largest in pools:
+        call = partial(pool, window=window, formulation=formulation, **arguments)
+        y, dx = jax.jit(partial(_value_and_gradient, pool=call))(cells)
+        cotangent = np.cos(np.arange(y.size)).reshape(y.shape)
+        expected = _written_out(cells, window, arguments, cotangent, largest)
+        np.testing.assert_allclose(y, expected[0], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(dx, expected[1], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("formulation", ["slices", "lax"])
