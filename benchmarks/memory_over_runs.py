@@ -16,8 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-KEY_SEED = 0
-
 
 def _task(model):
     from jaxnn import losses, metrics, train
@@ -47,7 +45,7 @@ def _fit(task, rule, data, **options):
     from jaxnn import train
 
     options = {"epochs": 1, "batch_size": 32, "progress": False, **options}
-    return train.fit(task, rule, data, key=jax.random.key(KEY_SEED), **options)
+    return train.fit(task, rule, data, key=jax.random.key(0), **options)
 
 
 def fits_of_arrays() -> Callable[[int], object]:
@@ -235,9 +233,10 @@ def left() -> dict[str, float]:
     }
 
 
-def measure(name: str) -> None:
+def measure(name: str, calls: int | None) -> None:
     """Run one case in this process and print a line a round."""
-    make, rounds, calls = CASES[name]
+    make, rounds, usual = CASES[name]
+    calls = calls or usual
     once = make()
     for number in range(rounds):
         for call in range(calls):
@@ -250,13 +249,17 @@ def measure(name: str) -> None:
 def main(arguments: list[str]) -> int:
     """Run the cases asked for, each in its own process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory_over_runs", description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], help="all, if none is named")
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all, if none is named"
+    )
     parser.add_argument("--here", action="store_true", help="run one case in this process")
+    parser.add_argument("--calls", type=int, help="calls in a round (default: as many as the case has)")
     chosen = parser.parse_args(arguments)
     if chosen.here:
-        measure(*chosen.cases)
+        measure(*chosen.cases, chosen.calls)
         return 0
     command = [sys.executable, "-m", "benchmarks.memory_over_runs", "--here"]
+    command += ["--calls", str(chosen.calls)] if chosen.calls else []
     return max(subprocess.run([*command, name]).returncode for name in chosen.cases or CASES)
 
 

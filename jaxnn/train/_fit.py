@@ -150,7 +150,7 @@ def fit(
         sample, data = first_batch(data)
     else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
-        sample = kept(objective, _first_example)(data)
+        sample = kept(objective, _first_example, most=4)(data)
     origin = (objective, optimizer, key, sample, ema is not None)
     current = created(*origin) if train_state is None else _taken_over(train_state, *origin)
     if class_weight is not None and objective.outputs is not None:
