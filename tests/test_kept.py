@@ -13,11 +13,13 @@ import pytest
 import jaxnn as nn
 from jaxnn import inspect, losses, optim, train
 from jaxnn.core import kept
+from jaxnn.train._data import split_validation
 
 KEY = jax.random.key(0)
 X = np.linspace(-1, 1, 80, dtype=np.float32).reshape(20, 4)
 Y = (np.arange(20) % 3).astype(np.int32)
-RULE = optim.adam(1e-2)
+RULE = optim.sgd(1e-2)
+STATE = train.TrainState({}, {}, (), KEY, jnp.int32(0))
 
 
 def programs() -> int:
@@ -28,9 +30,7 @@ def programs() -> int:
 
 def model(brought: Any) -> nn.Layer:
     """A layer whose closure holds an array."""
-    return nn.chain(
-        nn.dense(5), jax.nn.relu, lambda v: v + 0 * jnp.sum(brought), nn.dropout(0.1), nn.dense(3)
-    )
+    return nn.chain(nn.dense(3), lambda v: v + 0 * jnp.sum(brought))
 
 
 def task(brought: Any) -> train.Objective:
@@ -43,7 +43,7 @@ def fit(objective: train.Objective, data: Any = (X, Y), **options: Any) -> train
 
 
 def decoder(brought: Any) -> Any:
-    body = nn.chain(nn.embedding(7, 4), lambda v: v + 0 * jnp.sum(brought), nn.gru(4), nn.dense(7))
+    body = nn.chain(nn.embedding(7, 4), lambda v: v + 0 * jnp.sum(brought), nn.dense(7))
     cell = nn.decoding_cell(body, 12)
     return cell, cell.init(KEY, jnp.ones(2, jnp.int32))
 
@@ -64,6 +64,10 @@ def evaluate(brought: Any) -> None:
     params, state = objective.init(KEY, (X, Y))
     train.evaluate(objective, params, state, (X, Y), batch_size=8)
     train.evaluate(objective, params, state, [(X, Y)])
+
+
+def order_of(n: int) -> None:
+    train.epoch_order(STATE, n)
 
 
 def fit_many(brought: Any) -> None:
@@ -123,6 +127,18 @@ def test_a_model_dies_with_its_programs_and_all_that_it_closes_over(use) -> None
     found = once()
     assert programs() == before
     assert found() is None
+
+
+@pytest.mark.parametrize(
+    "helper", [lambda n: split_validation((X[:1].repeat(n, 0),), 0.3), order_of], ids=["split", "order"]
+)
+def test_helpers_of_one_size_are_few(helper) -> None:
+    counts = []
+    for sizes in (range(10, 20), range(20, 30)):
+        for n in sizes:
+            helper(n)
+        counts.append(programs())
+    assert counts[1] <= counts[0]
 
 
 @pytest.mark.slow

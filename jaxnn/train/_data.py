@@ -1,7 +1,8 @@
 """Data as ``fit`` takes it: split, checked, placed on the device."""
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -38,7 +39,16 @@ def split_validation(data: Any, share: Any) -> tuple[Any, Any]:
     kept = n - round(n * share)
     if kept in (0, n):
         raise ValueError(f"fit: validation_split={share} of {n} examples leaves one part empty")
-    return jax.tree.map(lambda x: x[:kept], data), jax.tree.map(lambda x: x[kept:], data)
+    return _parted(kept)(data)
+
+
+# Of data of ever new sizes the programs of the last few are kept.
+@functools.lru_cache(maxsize=4)
+def _parted(kept: int) -> Callable[[Any], tuple[Any, Any]]:
+    def parted(data: Any) -> tuple[Any, Any]:
+        return jax.tree.map(lambda x: x[:kept], data), jax.tree.map(lambda x: x[kept:], data)
+
+    return jax.jit(parted)
 
 
 def check_rereadable(data: Iterable[Any], epochs: int) -> None:

@@ -17,8 +17,8 @@ class Interrupt:
     An exception thrown into a call that has consumed (donated) its input would lose the weights.
     Signals reach the main thread only; in another this does nothing. The former handler is restored on
     leaving; a process that ignores the signal, as one in the background does, goes on ignoring it, and a
-    handler that is not Python's, which couldn't be restored, stays. Entered inside another, as by a ``fit`` in
-    a callback of ``fit``, it tells that one what it has heard.
+    handler that is not Python's, which couldn't be restored, stays. Entered inside another, as by a ``fit``
+    in a callback of ``fit``, it tells that one what it has heard.
     """
 
     def __init__(self) -> None:
