@@ -7,10 +7,10 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 import pytest
 from jax import lax
+from jaxlib.version import __version__ as installed
 
 from jaxnn import __main__ as command
 from jaxnn.core import FAULTS, known_faults
@@ -110,9 +110,7 @@ FOUND = {
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fault_is_there_on_the_releases_that_the_table_names_and_on_no_other(name: str) -> None:
     expected = name in {fault.name for fault in known_faults(platform="cpu")}
-    assert FOUND[name]() == expected, (
-        f"jaxlib {jaxlib.__version__}: correct the releases of {name!r} in the table"
-    )
+    assert FOUND[name]() == expected, f"jaxlib {installed}: correct the releases of {name!r} in the table"
 
 
 def test_releases_are_compared_as_numbers() -> None:

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 import jax
-import jaxlib
+from jaxlib.version import __version__ as installed
 
 
 class Fault(NamedTuple):
@@ -123,7 +123,7 @@ def known_faults(release: str | None = None, platform: str | None = None) -> tup
         >>> [fault.name for fault in known_faults("0.12.0", "cpu")]
         ['shifted_update', 'spread_windows']
     """
-    release = jaxlib.__version__ if release is None else release
+    release = installed if release is None else release
     platform = jax.default_backend() if platform is None else platform
     return tuple(fault for fault in FAULTS if fault.applies(release, platform))
 
