@@ -24,7 +24,7 @@ def acts_by_position(program: Callable[[Any], Any], value: Any, axes: int) -> bo
         value: array or spec whose first ``axes`` axes are positions.
         axes: how many.
     """
-    jaxpr = jax.make_jaxpr(program)(value).jaxpr
+    jaxpr: Any = jax.make_jaxpr(program)(value).jaxpr
     if any(out.aval.shape[:axes] != value.shape[:axes] for out in jaxpr.outvars):
         return False
     first = tuple(range(axes))

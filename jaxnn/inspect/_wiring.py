@@ -38,7 +38,7 @@ def wiring_of(plan: Plan, train: bool) -> Wiring:
     outvars = iter(closed.jaxpr.outvars)
     ends = [tuple([next(outvars) for _ in jax.tree.leaves(part)] for part in call) for call in shapes]
     given = len(jax.tree.leaves(plan.input))
-    found = dict.fromkeys(closed.jaxpr.invars[len(closed.jaxpr.invars) - given :], -1)
+    found: dict[Any, int] = dict.fromkeys(closed.jaxpr.invars[len(closed.jaxpr.invars) - given :], -1)
     producers = {var: eqn for eqn in closed.jaxpr.eqns for var in eqn.outvars}
 
     def follow(variables: list[Any]) -> tuple[int, ...]:

@@ -145,14 +145,14 @@ def draws_random_numbers(function: Callable[..., Any], *arguments: Any) -> bool:
     return _contains(closed.jaxpr, (*drawing_primitives(closed), "threefry2x32"))
 
 
-def live_jaxpr(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr:
+def live_jaxpr(function: Callable[..., Any], *arguments: Any) -> Any:
     """The traced function without what its results do not need."""
     closed = jax.make_jaxpr(function)(*arguments)
     jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
-    return jex.ClosedJaxpr(jaxpr, closed.consts)
+    return type(closed)(jaxpr, closed.consts)
 
 
-def drawing_primitives(closed: jex.ClosedJaxpr) -> tuple[str, ...]:
+def drawing_primitives(closed: Any) -> tuple[str, ...]:
     """Primitives that turn keys into random numbers.
 
     Reading a typed key's words is drawing: a hash of a counter is what they are. A program that also makes

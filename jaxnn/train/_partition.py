@@ -53,7 +53,7 @@ class Partition:
         def outputs(params: Any, state: Any, data: Any) -> Any:
             return given(_merged(params, state["frozen"]), state["model"], data)
 
-        given = objective.outputs
+        given: Any = objective.outputs
         return Objective(init, evaluate, check, objective.report, None if given is None else outputs)
 
 
