@@ -179,9 +179,9 @@ def _unequal(a: Any, b: Any) -> Any:
     """Whether values differ by more than another order of sums can explain."""
     if not jnp.issubdtype(a.dtype, jnp.inexact):
         return jnp.any(a != b)
-    tolerance = 2e-3 if jnp.finfo(a.dtype).bits >= 32 else 5e-2
-    wide = jnp.promote_types(a.dtype, jnp.float32)
-    a, b = a.astype(wide), b.astype(wide)
+    tolerance = 2e-3
+    if jnp.finfo(a.dtype).bits < 32:
+        tolerance, a, b = 5e-2, a.astype(jnp.float32), b.astype(jnp.float32)
     scale = jnp.max(jnp.where(jnp.isfinite(a), jnp.abs(a), 0), initial=0)
     same = (a == b) | (jnp.isnan(a) & jnp.isnan(b)) | (jnp.abs(a - b) <= tolerance * scale)
     return ~jnp.all(same)
