@@ -81,12 +81,20 @@ def _squeezed(equation: Any, given: list[Places]) -> Places:
 
 
 def _reshaped(equation: Any, given: list[Places]) -> Places:
-    """An axis stays one if as many elements stand before it as before, and it has as many of its own."""
+    """An axis stays one if as many elements stand before it as before, and it has as many of its own.
+
+    Axes of positions in front may also become one, which is then the place of each of them, and later several
+    again. Even where those have other sizes the order of elements is the same, so that nothing is mixed
+    unless such an axis is touched.
+    """
     if equation.params.get("dimensions") is not None:
         raise MixedPositionsError
     old, new = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+    places = _only(given, 0)
+    if len(places) > len(set(places)):
+        return _split(places, old, new)
     found: list[int] = []
-    for place in _only(given, 0):
+    for place in places:
         start = found[-1] + 1 if found else 0
         fits = (
             axis
@@ -95,9 +103,27 @@ def _reshaped(equation: Any, given: list[Places]) -> Places:
         )
         axis = next(fits, None)
         if axis is None:
-            raise MixedPositionsError
+            return _merged(places, old, new)
         found.append(axis)
     return tuple(found)
+
+
+def _merged(places: tuple[int, ...], old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+    size = prod(old[place] for place in places)
+    if places != tuple(sorted(places)) or prod(old[: places[-1] + 1]) != size or new[:1] != (size,):
+        raise MixedPositionsError
+    return (0,) * len(places)
+
+
+def _split(places: tuple[int, ...], old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+    """The places of axes that had become the first one."""
+    if new[:1] == old[:1]:
+        return places
+    ends = (end for end in range(1, len(new) + 1) if prod(new[:end]) == old[0])
+    found = tuple(axis for axis in range(next(ends, 0)) if new[axis] > 1)
+    if len(found) != len(places):
+        raise MixedPositionsError
+    return found
 
 
 def _sliced(equation: Any, given: list[Places]) -> Places:

@@ -27,10 +27,11 @@ def acts_by_position(program: Callable[[Any], Any], value: Any, axes: int) -> bo
     jaxpr: Any = jax.make_jaxpr(program)(value).jaxpr
     if any(out.aval.shape[:axes] != value.shape[:axes] for out in jaxpr.outvars):
         return False
-    first = tuple(range(axes))
+    # A single position has no other one to meet.
+    first = tuple(axis for axis in range(axes) if value.shape[axis] > 1)
     try:
         # Without positions, or without any number, there is nothing to mix.
-        return 0 in value.shape or not axes or set(_through(jaxpr, [first])) <= {None, first}
+        return 0 in value.shape or not first or set(_through(jaxpr, [first])) <= {None, first}
     except MixedPositionsError:
         return False
 

@@ -122,6 +122,12 @@ MIXED: dict[str, Callable[[Any], Any]] = {
     "associative scan": lambda v: jax.lax.associative_scan(jnp.add, v, axis=1),
     "callback": lambda v: jax.pure_callback(lambda w: w - np.mean(w), v, v),
     "spectrum over time": lambda v: jnp.fft.fft(v, axis=1).real,
+    "mean of merged positions": lambda v: (v.reshape(6, 4) - v.reshape(6, 4).mean(0, keepdims=True)).reshape(
+        2, 3, 4
+    ),
+    "merged and split otherwise": lambda v: v.reshape(6, 4).reshape(3, 2, 4).swapaxes(0, 1),
+    "merged, cut and split": lambda v: v.reshape(6, 4)[::-1].reshape(2, 3, 4),
+    "merged with features": lambda v: v.reshape(-1)[::-1].reshape(2, 3, 4),
     "one value": lambda v: v.mean(),
     "grad of the mean": lambda v: jax.grad(lambda w: (w.mean() ** 2).sum())(v),
     "compiled": jax.jit(lambda v: v - v.mean()),
@@ -154,6 +160,23 @@ def test_what_mixes_positions_is_refused(name: str, lift: str) -> None:
     x = nn.Masked(X, MASK)
     with pytest.raises(TypeError, match=r"\(which needs more than one position .*can't honour a mask"):
         jax.eval_shape(lambda x: layer.apply({}, {}, x)[0], x)
+
+
+@pytest.mark.parametrize("features", [(1, 40), (2, 32), (32, 1), (32, 3)], ids=str)
+@pytest.mark.parametrize("lead", [(1, 1), (1, 3), (2, 1), (2, 3), (4,), (2, 1, 3)], ids=str)
+def test_products_act_on_each_position_whatever_their_formulation(
+    lead: tuple[int, ...], features: tuple[int, int]
+) -> None:
+    """On a CPU a product merges the axes of positions, or is written out."""
+    x = jax.random.normal(KEY, (*lead, features[0]))
+    weights = jnp.ones(features)
+    layer = nn.dense(features[1])
+    params, state = layer.init(KEY, x)
+    whole = nn.Masked(x, jnp.ones(lead, bool))
+    wanted = layer.apply(params, state, x)[0]
+    np.testing.assert_array_equal(layer.apply(params, state, whole)[0].value, wanted)
+    own = nn.chain(lambda v: (v.reshape(-1, features[0]) @ weights).reshape(*lead, features[1]))
+    np.testing.assert_allclose(own.apply({}, {}, whole)[0].value, x @ weights, rtol=1e-5)
 
 
 def test_the_mean_of_all_positions_that_are_real() -> None:
