@@ -113,7 +113,7 @@ def test_one_hot_equals_rows_of_the_identity_under_jit_and_vmap():
         (lambda: nn.embedding(4, 2).apply({}, {}, jnp.array([1])), "expected params with 'embedding'"),
         (
             lambda: nn.embedding(4, 2).apply({"embedding": jnp.ones((2, 4))}, {}, jnp.array([1])),
-            r"expected a table of shape \(4, 2\)",
+            r"expected embedding \[4, 2\] in params, got float32\[2, 4\]",
         ),
         (
             lambda: nn.one_hot(4).apply({}, {}, nn.Masked(jnp.ones((2, 3), int), jnp.ones(2, bool))),

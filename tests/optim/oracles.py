@@ -15,7 +15,9 @@ def slot(s, name, g, value=0.0):
 
 def ratio(numerator, denominator):
     """Divide, with 0/0 = 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator != 0)
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    out = np.zeros(shape, np.result_type(numerator, denominator))
+    return np.divide(numerator, denominator, out=out, where=np.asarray(denominator) != 0)
 
 
 def sgd(t, g, p, s, rate):
