@@ -136,6 +136,32 @@ def test_inputs_of_weight_0_that_are_not_finite_are_as_if_absent(name: str, valu
     assert not step(start, (bad, y))[1]["loss"].compute() < 100
 
 
+@pytest.mark.parametrize(
+    "weights", [np.array([1, 0, 0, 1], np.float32), np.array([True, False, False, True])]
+)
+@pytest.mark.parametrize("strange", [-1, 5, 2**31 - 1, -(2**31)])
+def test_ids_of_examples_of_weight_0_are_as_if_absent(strange: int, weights: np.ndarray) -> None:
+    ids = np.array([[0, 1, 2], [3, 4, strange], [strange, 1, 1], [0, 0, 4]], np.int32)
+    labels, kept = np.array([0, 1, 0, 1]), weights > 0
+    model = nn.chain(nn.embedding(5, 3), nn.lstm(4, return_sequences=False), nn.dense(2))
+    task = train.supervised(model, losses.cross_entropy, metrics=(metrics.accuracy,))
+    found = train.fit(task, RULE, (ids, labels, weights), epochs=2, batch_size=4, key=KEY, progress=False)
+    alone = train.fit(task, RULE, (ids[kept], labels[kept]), epochs=2, batch_size=2, key=KEY, progress=False)
+    for a, b in zip(jax.tree.leaves(found.params), jax.tree.leaves(alone.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert found.history["loss"] == pytest.approx(alone.history["loss"], rel=1e-5)
+
+
+def test_an_id_at_a_position_of_weight_0_is_checked_where_others_read_it() -> None:
+    ids = np.array([[0, 1, 7], [3, 4, 2]], np.int32)
+    weights = np.array([[1, 1, 0], [1, 1, 1]], np.float32)
+    task = train.supervised(nn.chain(nn.embedding(5, 3), nn.lstm(4), nn.dense(2)), losses.cross_entropy)
+    with pytest.raises(ValueError, match=r"ids must be in \[0, 5\) for the layer embedding_0, got 7"):
+        train.fit(
+            task, RULE, (ids, np.zeros((2, 3), int), weights), epochs=1, batch_size=2, key=KEY, progress=False
+        )
+
+
 def test_what_is_hidden_reaches_no_statistics_targets_or_later_position() -> None:
     x, y, weights = zero_rows()
     bad = x.copy()

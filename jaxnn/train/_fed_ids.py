@@ -16,16 +16,17 @@ from jaxnn.core import (
     placed_layers,
     plan_layer,
     split_records,
+    spread_mask,
     tree_specs,
     with_probe,
 )
 
 
-def check_fed_ids(model: Layer, params: Any, state: Any, inputs: Any) -> None:
+def check_fed_ids(model: Layer, params: Any, state: Any, inputs: Any, weights: Any = None) -> None:
     """Raise if ids that reach an ``embedding`` or ``one_hot`` lie outside of its classes.
 
     Ids are followed from the inputs through whatever integer operations stand between; those that depend on
-    parameters are the model's own.
+    parameters are the model's own. An example whose ``weights`` ``[batch, ...]`` are all 0 may hold any ids.
 
     Raises:
         ValueError: an id that counts is outside.
@@ -39,8 +40,7 @@ def check_fed_ids(model: Layer, params: Any, state: Any, inputs: Any) -> None:
         return
     fed = _fed(model, params, state, inputs, counts)
     for path, ids, mask in fed:
-        real = np.asarray(ids)
-        real = real if mask is None else real[np.asarray(mask)]
+        real = np.asarray(ids)[_counted(ids, mask, weights)]
         outside = real[(real < 0) | (real >= counts[path])]
         if outside.size:
             name = f"the layer {'.'.join(path)}" if path else "the model"
@@ -49,6 +49,17 @@ def check_fed_ids(model: Layer, params: Any, state: Any, inputs: Any) -> None:
                 f"{outside.size - 1} more) in {describe(ids)}; map unknown ids to one of their own, and mark "
                 "padding with nn.Masked"
             )
+
+
+def _counted(ids: Any, mask: Any, weights: Any) -> Any:
+    """Which ids bear on a loss: not those that a mask hides or whose whole example weighs nothing."""
+    real = (
+        np.ones(ids.shape, bool) if mask is None else np.broadcast_to(spread_mask(mask, ids.shape), ids.shape)
+    )
+    if weights is None or not ids.ndim or ids.shape[0] != len(weights):
+        return real
+    weighs = (np.asarray(weights) != 0).reshape(len(weights), -1).any(1)
+    return real & weighs.reshape(-1, *[1] * (ids.ndim - 1))
 
 
 def _tables(plan: Any) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -73,9 +73,10 @@ def supervised(
 
     Batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``; each may be a pytree. Weights
     ``[batch]`` (or ``[batch, time]``) multiply losses and metrics. Where the outputs or targets are
-    ``Masked``, padding has weight 0. Where the weight is 0, inputs that are not finite become 0, and targets
-    may be anything: neither reaches a gradient, a metric or the state. An example of weight 0 still enters
-    the statistics that a layer takes of a batch, as ``batch_norm`` does; ``Masked`` inputs keep it out.
+    ``Masked``, padding has weight 0. Where the weight is 0, inputs that are not finite become 0, and so do
+    the integers (ids) of an example that weighs nothing at all; targets may be anything: none of it reaches
+    a gradient, a metric or the state. An example of weight 0 still enters the statistics that a layer takes
+    of a batch, as ``batch_norm`` does; ``Masked`` inputs keep it out.
 
     Args:
         model: the layer.
@@ -119,7 +120,7 @@ def supervised(
     ) -> tuple[Terms, Any]:
         inputs, targets, weights = _unpack(batch)
         if weights is not None:
-            inputs = _without_nonfinite(inputs, weights != 0)
+            inputs = _without_poison(inputs, weights != 0)
         outputs, state = model.apply(params, state, inputs, key=key, train=train)
         outputs, targets, masks = _unmask(outputs, targets)
         mask = None if aligns else _combined(**masks)
@@ -153,7 +154,7 @@ def supervised(
 
     def check(params: Any, state: Any, data: PyTree) -> None:
         inputs, targets, weights = _unpack(data)
-        check_fed_ids(model, params, state, inputs)
+        check_fed_ids(model, params, state, inputs, weights)
         outputs = spec(params, state, data)
         parts = [part for part in (targets, inputs) if isinstance(part, Masked)]
         outputs = outputs.value if isinstance(outputs, Masked) else outputs
@@ -215,8 +216,11 @@ def _unpack(batch: PyTree) -> tuple[Any, Any, Any]:
             "supervised: a batch must be (inputs, targets) or (inputs, targets, weights), "
             f"got {describe(batch)}"
         )
-    inputs, targets, *weights = batch
-    return inputs, targets, weights[0] if weights else None
+    inputs, targets, *rest = batch
+    weights: Any = rest[0] if rest else None
+    if hasattr(weights, "dtype") and jnp.issubdtype(weights.dtype, jnp.bool_):
+        weights = weights.astype(np.float32)
+    return inputs, targets, weights
 
 
 def _unmask(outputs: Any, targets: Any) -> tuple[Any, Any, dict[str, Any]]:
@@ -257,20 +261,22 @@ def _hidden(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
     return tree
 
 
-def _without_nonfinite(inputs: Any, real: Any) -> Any:
-    """Put 0 for NaN and infinities where nothing counts: a gradient of 0 times one of them would be NaN.
+def _without_poison(inputs: Any, real: Any) -> Any:
+    """Put 0 where nothing counts for NaN, infinities and ids, of which a table may not have a row.
 
-    What is finite stays, since it may bear on what counts: on statistics of the batch, on later positions.
+    A gradient of 0 times NaN would be NaN. What is finite stays, since it may bear on what counts: on
+    statistics of the batch, on later positions. So do ids, unless their whole example weighs nothing.
     """
+    examples = jnp.any(real.reshape(real.shape[0], -1), 1) if real.ndim else real
 
     def one(leaf: Any) -> Any:
-        if not hasattr(leaf, "shape") or not jnp.issubdtype(leaf.dtype, jnp.inexact) or not leaf.ndim:
+        if not hasattr(leaf, "shape") or not leaf.ndim or leaf.shape[: examples.ndim] != examples.shape:
             return leaf
-        counts = real
-        if leaf.shape[: real.ndim] != real.shape:
-            counts = jnp.any(real.reshape(real.shape[0], -1), 1) if real.ndim else real
-        if leaf.shape[: counts.ndim] != counts.shape:
+        if jnp.issubdtype(leaf.dtype, jnp.integer):
+            return jnp.where(spread_mask(examples, leaf.shape), leaf, jnp.zeros((), leaf.dtype))
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
+        counts = real if leaf.shape[: real.ndim] == real.shape else examples
         wrong = ~jnp.isfinite(leaf)
         if leaf.ndim == real.ndim > 1:
             # One number a position may be an additive mask, whose infinities mean something.
