@@ -3,6 +3,7 @@
 Every finished seed and experiment is a run folder (``runs/NAME/results-...``), so the command
 can be interrupted and called again: it runs only what is missing. Each saved ``params.safetensors`` of a
 classifier is applied by plain NumPy to the test pictures; an accuracy other than the run's own is an error.
+With ``--only``, what the page shows of other experiments stays where their run folders aren't at hand.
 """
 
 import statistics
@@ -15,6 +16,7 @@ from experiments.runner import catalogue, results_numbers
 from experiments.runner.classifier import Classifier
 from experiments.runner.command_line import parse
 from experiments.runner.config import TrainingConfig, check_whole
+from experiments.runner.kept_page import MEASURED, KeptPage
 from experiments.runner.run_folder import RunFolder
 from experiments.runner.usage import UsageError, suggestion
 from jaxnn.interop._atomic_write import atomic_write
@@ -95,11 +97,11 @@ class Options:
     seeds: int = 5
     """Number of seeds, counted from 0."""
     only: str = ""
-    """Run this row or experiment only, such as mnist_mlp; the tables still show all that have been run."""
+    """Run this row or experiment only, such as mnist_mlp; the tables keep what they show of the others."""
     runs: Path = Path("runs")
     """Folder that holds the run folders."""
     output: Path = Path("docs/results.md")
-    """The table, written anew from the run folders."""
+    """The page, written anew from the run folders, and from itself where there are none."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -126,16 +128,20 @@ def command(args: Sequence[str]) -> int:
             code = results_numbers.run(name, options.runs)
             if code:
                 return code
+    found = [[_finished(row, seed, options.runs) for seed in row.trained(options.seeds)] for row in ROWS]
+    page = KeptPage.read(options.output)
     lines = [
-        _line(row, [_finished(row, seed, options.runs) for seed in row.trained(options.seeds)])
-        for row in ROWS
+        _line(row, folders) if any(folders) else page.row(place, row.network) or _not_trained(row)
+        for place, (row, folders) in enumerate(zip(ROWS, found, strict=True))
     ]
-    folders = [
-        f for row in ROWS for seed in row.trained(options.seeds) if (f := _finished(row, seed, options.runs))
-    ]
+    machines = {
+        _machine(folder.read_json("config.json")) for folders in found for folder in folders if folder
+    }
+    tables = results_numbers.tables(options.runs, page)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(options.output) as temporary:
-        temporary.write_text(_page(lines, folders, results_numbers.tables(options.runs)), encoding="utf-8")
+        text = _page(lines, sorted({*machines, *page.machines(lines)}), tables)
+        temporary.write_text(text, encoding="utf-8")
     print(f"table: {options.output}")
     return 0
 
@@ -200,8 +206,6 @@ def verify(experiment: Classifier, folder: RunFolder) -> float:
 def _line(row: Row, folders: Sequence[RunFolder | None]) -> str:
     """A row of the table in Markdown."""
     present = [folder for folder in folders if folder]
-    if not present:
-        return f"| {row.network} | | 0 | not trained | | | | {row.printed} | {row.printed_seconds} |"
     results = [folder.read_json("result.json") for folder in present]
     accuracies = [result["test_accuracy"] for result in results]
     experiment = _classifier(row)
@@ -218,15 +222,19 @@ def _line(row: Row, folders: Sequence[RunFolder | None]) -> str:
         f"{min(epochs):.2f}" if epochs else "",
         row.printed,
         row.printed_seconds,
+        ", ".join(sorted({folder.read_json("config.json")["versions"]["jax"] for folder in present})),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _page(lines: list[str], folders: list[RunFolder], tables: list[str]) -> str:
-    machines = sorted({_machine(folder.read_json("config.json")) for folder in folders})
+def _not_trained(row: Row) -> str:
+    return f"| {row.network} | | 0 | not trained | | | | {row.printed} | {row.printed_seconds} | |"
+
+
+def _page(lines: list[str], machines: list[str], tables: list[str]) -> str:
     head = (
         "network | epochs | seeds | test accuracy, mean | standard deviation (range) | by plain NumPy "
-        "| s per epoch | courses: test accuracy | courses: s per epoch"
+        "| s per epoch | courses: test accuracy | courses: s per epoch | jax"
     )
     return "\n".join(
         [
@@ -243,7 +251,7 @@ def _page(lines: list[str], folders: list[RunFolder], tables: list[str]) -> str:
             "|---" * (head.count("|") + 1) + "|",
             *lines,
             "",
-            *(f"Measured on {machine}." for machine in machines),
+            *(f"{MEASURED}{machine}." for machine in machines),
             "",
             *tables,
         ]

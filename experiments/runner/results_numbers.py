@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.runner import catalogue
 from experiments.runner.experiment import Experiment
+from experiments.runner.kept_page import KeptPage
 from experiments.runner.page import COLUMNS, Comparison, markdown_table
 from experiments.runner.run import carry_out
 from experiments.runner.run_folder import RunFolder
@@ -42,8 +43,8 @@ def run(name: str, runs: Path) -> int:
     return 0
 
 
-def tables(runs: Path) -> list[str]:
-    """A heading and a table for each experiment that has been run and compares numbers."""
+def tables(runs: Path, page: KeptPage) -> list[str]:
+    """A heading and a table for each experiment that compares numbers and has been run or is on ``page``."""
     lines = ["## Numbers of the courses, experiment by experiment", "", CLOCK, ""]
     for name in names():
         experiment, shown = catalogue.experiment(name), []
@@ -53,7 +54,11 @@ def tables(runs: Path) -> list[str]:
             rows = [Comparison(**row).cells() for row in result["compared"]]
             if rows:
                 command = typed(experiment, experiment.config(**options))
-                shown += [f"`{command}`, {result['seconds']:.1f} s", "", markdown_table(COLUMNS, rows), ""]
+                version = folder.read_json("config.json")["versions"]["jax"] if folder else ""
+                timed = f"`{command}`, {result['seconds']:.1f} s, jax {version}"
+                shown += [timed, "", markdown_table(COLUMNS, rows), ""]
+        if not shown and (kept := page.section(experiment.title)):
+            shown = [*kept, ""]
         if shown:
             lines += [f"### {experiment.title}", "", *shown]
     return lines

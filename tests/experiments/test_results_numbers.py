@@ -3,11 +3,13 @@
 import shlex
 from pathlib import Path
 
+import jax
 import pytest
 
 from experiments import character_model
-from experiments.runner import results_numbers
+from experiments.runner import results, results_numbers
 from experiments.runner.command_line import parse
+from experiments.runner.kept_page import KeptPage
 from experiments.runner.run_folder import RunFolder
 from experiments.runner.usage import typed
 
@@ -38,12 +40,27 @@ def test_each_configuration_is_run_until_it_has_ended(
 
 
 def test_the_page_shows_each_configuration_with_its_command_and_numbers(finished: Path) -> None:
-    lines = results_numbers.tables(finished)
+    lines = results_numbers.tables(finished, KeptPage())
     for options, folder in zip(OPTIONS, ("results", "results-attempt2"), strict=True):
         result = RunFolder(finished / NAME / folder).read_json("result.json")
         words = "--seed 3 --quick" if "seed" in options else "--quick"
-        assert f"`python -m experiments {NAME} {words}`, {result['seconds']:.1f} s" in lines
+        assert (
+            f"`python -m experiments {NAME} {words}`, {result['seconds']:.1f} s, jax {jax.__version__}"
+            in lines
+        )
     assert sum(line.startswith("### ") for line in lines) == 1
+
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "results.md"
+
+
+def test_the_published_page_is_written_again_from_itself(tmp_path: Path) -> None:
+    """Where no run folder is at hand, nothing that the page shows is lost."""
+    page = KeptPage.read(PUBLISHED)
+    lines = [page.row(place, row.network) or "" for place, row in enumerate(results.ROWS)]
+    written = results._page(lines, page.machines(lines), results_numbers.tables(tmp_path, page))
+    assert written == PUBLISHED.read_text(encoding="utf-8")
+    assert KeptPage.read(tmp_path / "none.md") == KeptPage()
 
 
 @pytest.mark.parametrize("prompt", ["To be, or", "it's", "\n", "$HOME `ls`"])
