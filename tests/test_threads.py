@@ -125,4 +125,6 @@ def test_threads_and_files_are_as_before() -> None:
     for _ in range(5):
         fit(validation=BATCHES)
         fit(BATCHES, validation=BATCHES, progress=True)
-    assert (threading.active_count(), descriptors()) == before
+    # A thread that an earlier test left may end in between.
+    assert threading.active_count() <= before[0]
+    assert descriptors() <= before[1]

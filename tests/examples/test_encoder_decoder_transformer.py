@@ -14,6 +14,7 @@ def example():
     return load("encoder_decoder_transformer")
 
 
+@pytest.mark.slow
 def test_it_learns_in_a_few_steps(example) -> None:
     history, share = example.main(epochs=4, examples=640)
     losses = [record["loss"] for record in history.records]

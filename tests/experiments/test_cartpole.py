@@ -155,6 +155,7 @@ def test_the_loss_stops_where_a_batch_has_moved_the_actor_enough() -> None:
     assert slope(0.5, -1.0) > 0  # twice as probable and bad: back
 
 
+@pytest.mark.slow
 def test_a_lane_is_its_single_run() -> None:
     config = effective(Config(quick=True))
     train = make_train(config)

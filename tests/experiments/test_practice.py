@@ -82,6 +82,7 @@ def test_two_inputs_two_outputs() -> None:
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_head_learns_on_a_frozen_trunk() -> None:
     """From calculus to convolutional networks: using other people's trained networks."""
     config = transfer.Config(seeds=3, steps=60, epochs=6, most=2)

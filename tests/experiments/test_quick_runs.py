@@ -9,7 +9,24 @@ import pytest
 from experiments.runner import catalogue
 from experiments.runner.experiment import Experiment
 
-EXPERIMENTS = [name for name in catalogue.names() if isinstance(catalogue.experiment(name), Experiment)]
+# Their programs take the compiler tens of seconds; their parts have quick tests of their own.
+LONG = (
+    "autoencoder",
+    "handmade_features",
+    "inside_a_cnn",
+    "mnist_gan",
+    "overfitting",
+    "ring_network",
+    "sequence_tasks",
+    "translation",
+    "vanishing_gradients",
+    "variational_autoencoder",
+)
+EXPERIMENTS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+    for name in catalogue.names()
+    if isinstance(catalogue.experiment(name), Experiment)
+]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
