@@ -99,9 +99,9 @@ def kl_swapped(broken: bool) -> Any:
 
 
 def zero_times_infinity(broken: bool) -> Any:
-    old = "return -jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, log_q)), axis=-1)"
+    old = "return jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, costs)), axis=-1)"
     return (
-        Patch("jaxnn.losses._cross_entropy", old, "return -jnp.sum(p * log_q, axis=-1)")
+        Patch("jaxnn.losses._cross_entropy", old, "return jnp.sum(p * costs, axis=-1)")
         .apply(broken)
         .cross_entropy
     )

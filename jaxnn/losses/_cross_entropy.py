@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxnn.core import as_ids, check_floating, check_min_rank, describe, is_traced, wide_dtype
+from jaxnn.losses._exact import label_cost, minus_log_softmax
 from jaxnn.losses._labels import (
     as_targets,
     check_class_shape,
@@ -21,7 +21,8 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
 
     Logits in half precision are taken to float32 first. A class of probability 0 contributes 0 even
     where its logit is ``-inf`` (one-hot products in Flax's and Optax's examples give NaN there); a
-    label on a ``-inf`` logit costs ``+inf``. Its gradient is ``softmax(logits) - p``. Bridle (1990),
+    label on a ``-inf`` logit costs ``+inf``. A small loss keeps its digits and is never below 0, where
+    ``log(sum(exp(z))) - z_y`` of large logits is 0 or less. Its gradient is ``softmax(logits) - p``. Bridle (1990),
     "Probabilistic interpretation of feedforward classification network outputs".
 
     Args:
@@ -51,11 +52,11 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
     if is_class_index(logits, labels):
         check_labels("cross_entropy", labels, logits.shape[-1])
         labels = as_ids(labels)
-        chosen = is_label(labels, logits)
         if smooth:
-            values = _of_probabilities(logits, _smoothed(chosen.astype(logits.dtype), label_smoothing))
+            p = is_label(labels, logits).astype(logits.dtype)
+            values = _of_probabilities(logits, _smoothed(p, label_smoothing))
         else:
-            values = jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(chosen, logits, 0), axis=-1)
+            values = label_cost(logits, labels)
         known = (labels >= 0) & (labels < logits.shape[-1])
         return jnp.where(known, values, jnp.nan)
     check_class_shape("cross_entropy", logits, labels)
@@ -65,8 +66,8 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
 
 
 def _of_probabilities(logits: Any, p: Any) -> Any:
-    log_q = jax.nn.log_softmax(logits, axis=-1)
-    return -jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, log_q)), axis=-1)
+    costs = minus_log_softmax(logits)
+    return jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, costs)), axis=-1)
 
 
 def _smoothed(p: Any, share: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.losses._labels import is_label
+
 
 def exactly(value: Any, plain: Any) -> Any:
     """Return ``value`` with the gradient of ``plain``, the same number by the formula that may cancel.
@@ -19,31 +21,67 @@ def exactly(value: Any, plain: Any) -> Any:
     return jnp.where(known, jax.lax.stop_gradient(value) + (shown - jax.lax.stop_gradient(shown)), plain)
 
 
-def log_total(z: Any) -> tuple[Any, Any]:
-    """Return the largest of ``z`` ``[..., k]`` and ``log(sum(exp(z - largest)))``, both ``[...]``.
+@jax.custom_jvp
+def label_cost(z: Any, labels: Any) -> Any:
+    """Return ``-log softmax(z)`` ``[...]`` of the classes ``labels`` ``[...]``, and its gradient, to the last digits.
 
-    The sum is 1 and a rest; where the rest is small, its own digits count. Without gradient.
+    ``z - largest`` of the label is 0 or the loss is not small; the sum beside the largest keeps its own digits.
     """
-    z = jax.lax.stop_gradient(z)
-    largest = jnp.max(z, -1, keepdims=True)
-    largest = jnp.where(jnp.isfinite(largest), largest, 0)
-    powers = jnp.exp(z - largest)
-    total = jnp.sum(powers, -1)
-    rest = jnp.sum(jnp.where(z == largest, 0, powers), -1)
-    return largest[..., 0], jnp.where(total < 1.5, jnp.log1p(rest), jnp.log(total))
+    largest, powers = _powers(z)
+    chosen = is_label(labels, z)
+    own = jnp.sum(jnp.where(chosen, z, 0), -1)
+    others = jnp.sum(jnp.where(chosen, 0, powers), -1)
+    away = largest[..., 0] - own
+    return away + jnp.log1p(others + jnp.where(away == 0, 0, jnp.expm1(-away)))
 
 
+@label_cost.defjvp
+def _label_cost_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    z, labels = primals
+    value = label_cost(z, labels)
+    largest, powers = _powers(z)
+    q = powers / jnp.sum(powers, -1, keepdims=True)
+    # p - 1 of the label, without the difference.
+    slope = jnp.where(is_label(labels, z), jnp.expm1(-value)[..., None], q)
+    return value, jnp.sum(slope * tangents[0], -1)
+
+
+@jax.custom_jvp
 def minus_log_softmax(z: Any) -> Any:
-    """Return ``-log softmax(z)`` ``[..., k]`` to its last digits, where it is small too. Without gradient."""
-    largest, rest = (jnp.broadcast_to(part[..., None], z.shape) for part in log_total(z))
-    return (largest - jax.lax.stop_gradient(z)) + rest
+    """Return ``-log softmax(z)`` ``[..., k]`` to its last digits, where it is small too."""
+    largest, powers = _powers(z)
+    total = jnp.sum(powers, -1, keepdims=True)
+    # The sum is 1 and a rest; where the rest is small no other is as large, and its own digits count.
+    rest = jnp.sum(jnp.where(z == largest, 0, powers), -1, keepdims=True)
+    return (largest - z) + jnp.where(total < 1.5, jnp.log1p(rest), jnp.log(total))
 
 
+@minus_log_softmax.defjvp
+def _minus_log_softmax_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    _, powers = _powers(z)
+    q = powers / jnp.sum(powers, -1, keepdims=True)
+    return minus_log_softmax(z), jnp.sum(q * dz, -1, keepdims=True) - dz
+
+
+def _powers(z: Any) -> tuple[Any, Any]:
+    """Return the largest of ``z`` ``[..., k]``, ``[..., 1]``, and ``exp(z - largest)``."""
+    largest = jax.lax.stop_gradient(jnp.max(z, -1, keepdims=True))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0)
+    return largest, jnp.exp(z - largest)
+
+
+@jax.custom_jvp
 def exponential_rest(x: Any) -> Any:
     """Return ``exp(x) - 1 - x``, at least 0, by its series where the terms cancel."""
-    near = jnp.abs(x) < 0.3
+    near = jnp.abs(x) < 1
     small = jnp.where(near, x, 0)
     series = jnp.ones_like(small)
-    for n in range(14, 2, -1):
+    for n in range(18, 2, -1):
         series = 1 + small / n * series
     return jnp.where(near, small * small / 2 * series, jnp.expm1(x) - x)
+
+
+@exponential_rest.defjvp
+def _exponential_rest_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    return exponential_rest(primals[0]), jnp.expm1(primals[0]) * tangents[0]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import check_floating, check_min_rank, is_traced, non_negative, one_of, wide_dtype
+from jaxnn.losses._exact import label_cost
 from jaxnn.losses._labels import (
     as_targets,
     check_class_shape,
@@ -80,14 +81,11 @@ def _of_classes(logits: Any, labels: Any, gamma: Any) -> Any:
     check_labels("focal", labels, logits.shape[-1])
     z = logits.astype(wide_dtype(logits.dtype))
     chosen = is_label(labels, z)
-    total = jax.nn.logsumexp(z, -1)
-    others = jnp.where(chosen, -jnp.inf, z)
-    # Where every other class is impossible the right one is certain: there is no loss and no slope.
-    certain = jnp.all(others == -jnp.inf, -1)
-    others = jnp.where(jnp.broadcast_to(certain[..., None], z.shape), 0, others)
-    log_wrong = jnp.where(certain, 0, jax.nn.logsumexp(others, -1) - total)
-    cost = total - jnp.sum(jnp.where(chosen, z, 0), -1)
-    values = jnp.where(certain, 0, _scaled(cost, log_wrong, gamma))
+    cost = label_cost(z, labels)
+    # A cost that rounds to 0, as where every other class is impossible, is certain: no loss and no slope.
+    certain = cost < jnp.finfo(z.dtype).tiny
+    log_wrong = jnp.log(-jnp.expm1(-jnp.where(certain, 1, cost)))
+    values = jnp.where(certain, 0, _scaled(jnp.where(certain, 0, cost), log_wrong, gamma))
     return jnp.where(jnp.any(chosen, -1), values, jnp.nan)
 
 

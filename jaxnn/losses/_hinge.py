@@ -63,7 +63,7 @@ def _of_classes(outputs: Any, labels: Any) -> Any:
     others = jnp.max(jnp.where(chosen, -jnp.inf, z), -1)
     # -inf beside -inf has no difference: the label's own logit decides, as in cross_entropy.
     impossible = own == -jnp.inf
-    margin = jnp.where(impossible, jnp.inf, 1 + others - jnp.where(impossible, 0, own))
+    margin = jnp.where(impossible, jnp.inf, 1 + (others - jnp.where(impossible, 0, own)))
     return jnp.where(jnp.any(chosen, -1), jax.nn.relu(margin), jnp.nan)
 
 

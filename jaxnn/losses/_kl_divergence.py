@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxnn.core import wide_dtype
+from jaxnn.losses._exact import exactly, exponential_rest, minus_log_softmax
 from jaxnn.losses._labels import as_targets, check_probabilities, check_same_shape
 
 
@@ -15,7 +16,8 @@ def kl_divergence(logits: Any, targets: Any) -> Any:
     ``p`` are the targets and ``q = softmax(logits)``; logarithms of probabilities are logits too. It is
     ``cross_entropy(logits, p)`` less the entropy of ``p``, so its least value is 0. A class of probability 0
     contributes 0 (``0 log 0 = 0``), even where its logit is ``-inf``; a class with ``p > 0`` there costs
-    ``+inf``. The gradient is ``q * sum(p) - p``. Kullback and Leibler (1951), "On information and
+    ``+inf``. Near its least value it keeps digits and is never below 0; the rounding of the sum of ``p`` to
+    the dtype does not count. The gradient is ``q * sum(p) - p``. Kullback and Leibler (1951), "On information and
     sufficiency". Half precision is taken to float32.
 
     Args:
@@ -37,9 +39,25 @@ def kl_divergence(logits: Any, targets: Any) -> Any:
     wide = wide_dtype(logits.dtype)
     p = jnp.asarray(targets).astype(wide)
     absent = p == 0
-    log_q = jax.nn.log_softmax(logits.astype(wide), -1)
-    log_p = jnp.log(jnp.where(absent, 1, p))
-    return jnp.sum(jnp.where(absent, 0, p * (log_p - jnp.where(absent, 0, log_q))), -1)
+    costs = minus_log_softmax(logits.astype(wide))
+    ratio = jnp.log(jnp.where(absent, 1, p)) + jnp.where(absent, 0, costs)
+    plain = jnp.sum(jnp.where(absent, 0, p * ratio), -1)
+    return exactly(_sum_of_parts(p, ratio, jnp.exp(-costs)), plain)
+
+
+def _sum_of_parts(p: Any, ratio: Any, q: Any) -> Any:
+    """Return the divergence as ``sum(p log(p / q) - p + q) + sum(p) - 1``, whose parts are 0 or more each.
+
+    Plain terms cancel to no digit where ``p`` is near ``q``. A sum of ``p`` that is 1 but for its rounding is
+    taken as 1.
+    """
+    p, ratio, q = jax.lax.stop_gradient((p, ratio, q))
+    near = jnp.abs(ratio) < 1
+    parts = jnp.where(near, p * exponential_rest(-jnp.where(near, ratio, 0)), p * ratio - p + q)
+    excess = jnp.sum(p, -1) - 1
+    rounding = jnp.finfo(p.dtype).eps * (8 + p.shape[-1] ** 0.5)
+    excess = jnp.where(jnp.abs(excess) <= rounding, 0, excess)
+    return jnp.sum(jnp.where(p == 0, q, parts), -1) + excess
 
 
 def kl_standard_normal(mean: Any, log_var: Any) -> Any:
@@ -66,4 +84,4 @@ def kl_standard_normal(mean: Any, log_var: Any) -> Any:
     check_same_shape("kl_standard_normal", mean, log_var)
     wide = wide_dtype(mean.dtype)
     log_var = log_var.astype(wide)
-    return jnp.sum(jnp.square(mean.astype(wide)) + (jnp.expm1(log_var) - log_var), -1) / 2
+    return jnp.sum(jnp.square(mean.astype(wide)) + exponential_rest(log_var), -1) / 2

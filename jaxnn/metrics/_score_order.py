@@ -1,10 +1,11 @@
 """The order of scores in tables of one size, which add up over batches: digit by digit of their float32.
 
 A float32's bits, read as an integer, are in the order of the numbers. The first table counts scores by their
-leading bits, so it is relative at every scale: pairs in different bins are in a known order. Each further table
-counts the next five bits beside the low bits of those before them: pairs that the table before could not tell
-apart are told apart here, unless others that agree in the low bits alone share their row. How many pairs such
-company makes is known, so ``area`` knows how far it may be off, and reads as many tables as bring that down.
+leading bits, so it is relative at every scale: pairs in different bins are in a known order. Each further
+table counts the next five bits beside the low bits of those before them: pairs that the table before could
+not tell apart are told apart here, unless others that agree in the low bits alone share their row. How many
+pairs such company makes is known, so ``area`` knows how far it may be off, and reads as many tables as bring
+that down.
 """
 
 from typing import Any
@@ -47,7 +48,7 @@ def places(scores: Any, bins: int) -> Any:
 
 
 def area(positive: Any, negative: Any) -> tuple[Any, Any]:
-    """Return the area under the curve of shares by table and bin, ``[tables, bins]``, and the most it is off by."""
+    """Return the area of shares by table and bin, ``[tables, bins]``, and the most it is off by."""
     below = jnp.cumsum(negative[0]) - negative[0]
     ordered, strange = jnp.sum(positive[0] * below), jnp.zeros((), positive.dtype)
     equal = jnp.sum(positive[0] * negative[0])
