@@ -14,10 +14,10 @@ def cosine_distance(outputs: Any, targets: Any) -> Any:
     """One minus the cosine of the angle between two vectors: ``[..., features] -> [...]``.
 
     From 0 to 2, up to rounding above 2. It is computed as half the square of the difference of the unit
-    vectors, so small angles keep their digits, and of one feature it and its gradient are exact. The cosine of
-    a zero vector is 0, so its distance is 1 and its gradient 0 (a plain division gives NaN, an epsilon under it
-    the gradient of another function). Vectors are first scaled by their largest entry, so no square overflows
-    or vanishes. Half precision is taken to float32.
+    vectors, so small angles keep their digits, and of one feature it and its gradient are exact. The cosine
+    of a zero vector is 0, so its distance is 1 and its gradient 0 (a plain division gives NaN, an epsilon
+    under it the gradient of another function). Vectors are first scaled by their largest entry, so no square
+    overflows or vanishes. Half precision is taken to float32.
 
     Args:
         outputs: ``[..., features]``, floating point.

@@ -22,8 +22,8 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
     Logits in half precision are taken to float32 first. A class of probability 0 contributes 0 even
     where its logit is ``-inf`` (one-hot products in Flax's and Optax's examples give NaN there); a
     label on a ``-inf`` logit costs ``+inf``. A small loss keeps its digits and is never below 0, where
-    ``log(sum(exp(z))) - z_y`` of large logits is 0 or less. Its gradient is ``softmax(logits) - p``. Bridle (1990),
-    "Probabilistic interpretation of feedforward classification network outputs".
+    ``log(sum(exp(z))) - z_y`` of large logits is 0 or less. Its gradient is ``softmax(logits) - p``. Bridle
+    (1990), "Probabilistic interpretation of feedforward classification network outputs".
 
     Args:
         logits: ``[..., classes]``, floating point.

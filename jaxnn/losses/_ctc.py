@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnn.core import as_ids, check_floating, describe, is_traced, wide_dtype
+from jaxnn.losses._ctc_missed import missed
+from jaxnn.losses._exact import exactly, minus_log_softmax
 from jaxnn.losses._labels import as_targets
 
 # Stands for log 0: with -inf itself the gradient of a sum of impossible paths would be 0 / 0.
@@ -34,7 +36,8 @@ def ctc(
     ``train.supervised`` passes the masks by itself where outputs and targets are ``Masked``. Padding may
     stand anywhere, its content never matters. Labels that no alignment can emit (more of them, with a blank
     between equal neighbours, than frames) cost ``impossible`` and have gradient 0: PyTorch gives NaN
-    gradients there, Optax a large number that depends on a floor. Half precision is taken to float32.
+    gradients there, Optax a large number that depends on a floor. A small loss keeps its digits and is never
+    below 0: it is computed from the probability of all other labels. Half precision is taken to float32.
 
     Args:
         logits: ``[..., frames, classes]``, floating point.
@@ -64,17 +67,17 @@ def ctc(
     logits = logits.astype(wide_dtype(logits.dtype))
 
     def one(logits: Any, labels: Any, real_frame: Any, real_label: Any) -> Any:
-        total = _log_probability(logits, labels, real_frame, real_label, blank)
+        cost = _cost(logits, labels, real_frame, real_label, blank)
         known = jnp.all(~real_label | _is_class(labels, logits.shape[-1], blank))
-        return jnp.where(known, jnp.where(total <= _NEVER / 2, impossible, -total), jnp.nan)
+        return jnp.where(known, jnp.where(cost >= -_NEVER / 2, impossible, cost), jnp.nan)
 
     for _ in labels.shape[:-1]:
         one = jax.vmap(one)
     return one(logits, labels, real_frame, real_label)
 
 
-def _log_probability(logits: Any, labels: Any, real_frame: Any, real_label: Any, blank: int) -> Any:
-    """Logarithm of the probability of ``labels`` ``[length]`` given ``logits`` ``[frames, classes]``."""
+def _cost(logits: Any, labels: Any, real_frame: Any, real_label: Any, blank: int) -> Any:
+    """Minus the logarithm of the probability of ``labels`` ``[length]``, for ``logits`` ``[frames, classes]``."""
     # Real labels come first, in their order, so that their number says where paths end.
     order = jnp.argsort(~real_label, stable=True)
     labels = jnp.where(_is_class(labels, logits.shape[-1], blank), labels, 0).astype(jnp.int32)[order]
@@ -83,7 +86,8 @@ def _log_probability(logits: Any, labels: Any, real_frame: Any, real_label: Any,
     before = jnp.concatenate([jnp.full(2, blank, jnp.int32), states])[: states.size]
     may_skip = (states != blank) & (states != before)
 
-    log_p = jax.nn.log_softmax(jnp.where(real_frame[:, None], logits, 0), -1)
+    log_p = -minus_log_softmax(jnp.where(real_frame[:, None], logits, 0))
+    rest = missed(jax.lax.stop_gradient(jnp.exp(log_p)), states, may_skip, count, real_frame)
     log_p = jnp.where(log_p <= _NEVER, _NEVER, log_p)[:, states]
     never = jnp.full(2, _NEVER, log_p.dtype)
 
@@ -97,7 +101,9 @@ def _log_probability(logits: Any, labels: Any, real_frame: Any, real_label: Any,
     start = jnp.full(states.size, _NEVER, log_p.dtype).at[0].set(0)
     paths, _ = jax.lax.scan(step, start, (log_p, real_frame))
     ended_on_label = jnp.where(count > 0, paths[jnp.maximum(2 * count - 1, 0)], _NEVER)
-    return jnp.logaddexp(paths[2 * count], ended_on_label)
+    cost = -jnp.logaddexp(paths[2 * count], ended_on_label)
+    likely = rest < 0.5
+    return exactly(jnp.where(likely, -jnp.log1p(-jnp.where(likely, rest, 0)), cost), cost)
 
 
 def _is_class(labels: Any, classes: int, blank: int) -> Any:

@@ -23,15 +23,12 @@ def exactly(value: Any, plain: Any) -> Any:
 
 @jax.custom_jvp
 def label_cost(z: Any, labels: Any) -> Any:
-    """Return ``-log softmax(z)`` ``[...]`` of the classes ``labels`` ``[...]``, and its gradient, to the last digits.
+    """Return ``-log softmax(z)`` ``[...]`` of the classes ``labels`` ``[...]``.
 
-    ``z - largest`` of the label is 0 or the loss is not small; the sum beside the largest keeps its own digits.
+    Value and gradient keep their digits: the label's logit is the largest or the loss is not small, and the
+    powers of the others are added up by themselves.
     """
-    largest, powers = _powers(z)
-    chosen = is_label(labels, z)
-    own = jnp.sum(jnp.where(chosen, z, 0), -1)
-    others = jnp.sum(jnp.where(chosen, 0, powers), -1)
-    away = largest[..., 0] - own
+    away, others, _ = _beside_label(z, labels)
     return away + jnp.log1p(others + jnp.where(away == 0, 0, jnp.expm1(-away)))
 
 
@@ -39,11 +36,19 @@ def label_cost(z: Any, labels: Any) -> Any:
 def _label_cost_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
     z, labels = primals
     value = label_cost(z, labels)
-    largest, powers = _powers(z)
-    q = powers / jnp.sum(powers, -1, keepdims=True)
-    # p - 1 of the label, without the difference.
-    slope = jnp.where(is_label(labels, z), jnp.expm1(-value)[..., None], q)
+    away, others, powers = _beside_label(z, labels)
+    total = others + jnp.exp(-away)
+    # That of the label is q - 1, without the difference.
+    slope = jnp.where(is_label(labels, z), jnp.expm1(-value)[..., None], powers / total[..., None])
     return value, jnp.sum(slope * tangents[0], -1)
+
+
+def _beside_label(z: Any, labels: Any) -> tuple[Any, Any, Any]:
+    """Return how far the label's logit is below the largest, the sum of the others' powers, and all powers."""
+    largest, powers = _powers(z)
+    # The gradient has a formula of its own, so that this gather has no scatter behind it.
+    own = jnp.take_along_axis(z, labels[..., None], -1, mode="clip")[..., 0]
+    return largest[..., 0] - own, jnp.sum(jnp.where(is_label(labels, z), 0, powers), -1), powers
 
 
 @jax.custom_jvp

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import check_floating, check_min_rank, is_traced, non_negative, one_of, wide_dtype
+from jaxnn.core import as_ids, check_floating, check_min_rank, is_traced, non_negative, one_of, wide_dtype
 from jaxnn.losses._exact import label_cost
 from jaxnn.losses._labels import (
     as_targets,
@@ -81,7 +81,7 @@ def _of_classes(logits: Any, labels: Any, gamma: Any) -> Any:
     check_labels("focal", labels, logits.shape[-1])
     z = logits.astype(wide_dtype(logits.dtype))
     chosen = is_label(labels, z)
-    cost = label_cost(z, labels)
+    cost = label_cost(z, as_ids(labels))
     # A cost that rounds to 0, as where every other class is impossible, is certain: no loss and no slope.
     certain = cost < jnp.finfo(z.dtype).tiny
     log_wrong = jnp.log(-jnp.expm1(-jnp.where(certain, 1, cost)))

@@ -17,8 +17,8 @@ def kl_divergence(logits: Any, targets: Any) -> Any:
     ``cross_entropy(logits, p)`` less the entropy of ``p``, so its least value is 0. A class of probability 0
     contributes 0 (``0 log 0 = 0``), even where its logit is ``-inf``; a class with ``p > 0`` there costs
     ``+inf``. Near its least value it keeps digits and is never below 0; the rounding of the sum of ``p`` to
-    the dtype does not count. The gradient is ``q * sum(p) - p``. Kullback and Leibler (1951), "On information and
-    sufficiency". Half precision is taken to float32.
+    the dtype does not count. The gradient is ``q * sum(p) - p``. Kullback and Leibler (1951), "On
+    information and sufficiency". Half precision is taken to float32.
 
     Args:
         logits: ``[..., classes]``, floating point.
