@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import as_ids, check_floating, check_min_rank, describe, is_traced, wide_dtype
-from jaxnn.losses._exact import label_cost, minus_log_softmax
+from jaxnn.losses._exact import label_cost, largest_of, log_total
 from jaxnn.losses._labels import (
     as_targets,
     check_class_shape,
@@ -66,8 +66,9 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: Any = 0.0) -> An
 
 
 def _of_probabilities(logits: Any, p: Any) -> Any:
-    costs = minus_log_softmax(logits)
-    return jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, costs)), axis=-1)
+    away = largest_of(logits) - logits
+    rest = log_total(logits) * jnp.sum(p, -1)
+    return jnp.sum(jnp.where(p == 0, 0, p * jnp.where(p == 0, 0, away)), -1) + rest
 
 
 def _smoothed(p: Any, share: Any) -> Any:

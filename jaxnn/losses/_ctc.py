@@ -77,7 +77,7 @@ def ctc(
 
 
 def _cost(logits: Any, labels: Any, real_frame: Any, real_label: Any, blank: int) -> Any:
-    """Minus the logarithm of the probability of ``labels`` ``[length]``, for ``logits`` ``[frames, classes]``."""
+    """``-log p`` of the real ``labels`` ``[length]`` for ``logits`` ``[frames, classes]``."""
     # Real labels come first, in their order, so that their number says where paths end.
     order = jnp.argsort(~real_label, stable=True)
     labels = jnp.where(_is_class(labels, logits.shape[-1], blank), labels, 0).astype(jnp.int32)[order]

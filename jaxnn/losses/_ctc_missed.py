@@ -1,8 +1,8 @@
 """The probability of all other labels, as a sum of positive parts that keeps its digits where it is small.
 
-A path is followed frame by frame: it is in one state of ``_ a _ b _`` as long as what it emitted so far begins
-the labels, and is lost with the first class that does not. What is lost, and what ends before the last label,
-adds up to one minus the probability of the labels; logarithms of the paths themselves cancel to no digit.
+A path is followed frame by frame: it is in one state of ``_ a _ b _`` as long as what it emitted so far
+begins the labels, and is lost with the first class that does not. What is lost, and what ends before the last
+label, adds up to one minus the probability of the labels; logarithms of the paths cancel to no digit.
 """
 
 from typing import Any

@@ -44,36 +44,41 @@ def _label_cost_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tupl
 
 
 def _beside_label(z: Any, labels: Any) -> tuple[Any, Any, Any]:
-    """Return how far the label's logit is below the largest, the sum of the others' powers, and all powers."""
-    largest, powers = _powers(z)
+    """Return how far the label is below the largest, the sum of the others' powers, and all powers."""
+    largest = largest_of(z)
+    powers = jnp.exp(z - largest)
     # The gradient has a formula of its own, so that this gather has no scatter behind it.
     own = jnp.take_along_axis(z, labels[..., None], -1, mode="clip")[..., 0]
     return largest[..., 0] - own, jnp.sum(jnp.where(is_label(labels, z), 0, powers), -1), powers
 
 
-@jax.custom_jvp
 def minus_log_softmax(z: Any) -> Any:
     """Return ``-log softmax(z)`` ``[..., k]`` to its last digits, where it is small too."""
-    largest, powers = _powers(z)
-    total = jnp.sum(powers, -1, keepdims=True)
-    # The sum is 1 and a rest; where the rest is small no other is as large, and its own digits count.
-    rest = jnp.sum(jnp.where(z == largest, 0, powers), -1, keepdims=True)
-    return (largest - z) + jnp.where(total < 1.5, jnp.log1p(rest), jnp.log(total))
+    return (largest_of(z) - z) + log_total(z)[..., None]
 
 
-@minus_log_softmax.defjvp
-def _minus_log_softmax_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
-    (z,), (dz,) = primals, tangents
-    _, powers = _powers(z)
-    q = powers / jnp.sum(powers, -1, keepdims=True)
-    return minus_log_softmax(z), jnp.sum(q * dz, -1, keepdims=True) - dz
-
-
-def _powers(z: Any) -> tuple[Any, Any]:
-    """Return the largest of ``z`` ``[..., k]``, ``[..., 1]``, and ``exp(z - largest)``."""
+def largest_of(z: Any) -> Any:
+    """Return the largest of ``z`` ``[..., k]``, ``[..., 1]``, without gradient; 0 where it is infinite."""
     largest = jax.lax.stop_gradient(jnp.max(z, -1, keepdims=True))
-    largest = jnp.where(jnp.isfinite(largest), largest, 0)
-    return largest, jnp.exp(z - largest)
+    return jnp.where(jnp.isfinite(largest), largest, 0)
+
+
+@jax.custom_jvp
+def log_total(z: Any) -> Any:
+    """Return ``log(sum(exp(z - largest_of(z))))`` ``[...]``, with the gradient of ``log(sum(exp(z)))``."""
+    largest = largest_of(z)
+    powers = jnp.exp(z - largest)
+    total = jnp.sum(powers, -1)
+    # The sum is 1 and a rest; where the rest is small no other is as large, and its own digits count.
+    rest = jnp.sum(jnp.where(z == largest, 0, powers), -1)
+    return jnp.where(total < 1.5, jnp.log1p(rest), jnp.log(total))
+
+
+@log_total.defjvp
+def _log_total_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,) = primals
+    powers = jnp.exp(z - largest_of(z))
+    return log_total(z), jnp.sum(powers / jnp.sum(powers, -1, keepdims=True) * tangents[0], -1)
 
 
 @jax.custom_jvp

@@ -44,7 +44,8 @@ def auc(outputs: Any, targets: Any, weights: Any = None, *, bins: int = 16384) -
     scale and offset will do; logits keep the digits that a probability near 1 has lost. They are counted by
     their digits in float32, in sums of one size that add up over batches (0.7 MB with the default ``bins``).
     Pairs that such sums can't tell apart count as half: ``auc(...).error_bound()`` says how far off that can
-    be for these data. It is below 0.001 for normal and uniform scores about any number with any spread.
+    be for these data. It is below 0.001 for normal and uniform scores about any number with any spread. Many
+    equal scores make it larger than the error, as they count as half rightly.
     Hanley and McNeil (1982), "The meaning and use of the area under a ROC curve".
 
     Args:
