@@ -21,7 +21,7 @@ def missed(p: Any, states: Any, may_skip: Any, count: Any, real_frame: Any) -> A
         count: how many labels are real; the first ones.
         real_frame: booleans ``[frames]``.
     """
-    place, last = jnp.arange(states.size), 2 * count
+    place, last = jnp.arange(states.size, dtype=count.dtype), 2 * count
     real = place <= last
     lost = _lost(p, states, may_skip & real, real)
     none = jnp.zeros(2, p.dtype)
