@@ -145,7 +145,7 @@ def generations() -> Callable[[int], object]:
     model = nn.chain(nn.embedding(50, 16), nn.transformer_block(2, causal=True), nn.dense(50))
     cell = nn.decoding_cell(model, 300)
     params = cell.init(jax.random.key(0), jnp.ones(2, jnp.int32))
-    return lambda i: nn.generate(cell, params, jnp.ones((2, 3 + i // 10), jnp.int32), 5)
+    return lambda i: nn.generate(cell, params, np.ones((2, 3 + i // 10), np.int32), 5)
 
 
 def inspections() -> Callable[[int], object]:

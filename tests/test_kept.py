@@ -12,8 +12,8 @@ import pytest
 
 import jaxnn as nn
 from jaxnn import inspect, losses, optim, train
-from jaxnn.core import kept
-from jaxnn.train._data import split_validation
+from jaxnn.core import as_array, kept
+from jaxnn.train._data import placed, split_validation
 
 KEY = jax.random.key(0)
 X = np.linspace(-1, 1, 80, dtype=np.float32).reshape(20, 4)
@@ -127,6 +127,15 @@ def test_a_model_dies_with_its_programs_and_all_that_it_closes_over(use) -> None
     found = once()
     assert programs() == before
     assert found() is None
+
+
+def test_arrays_of_numpy_are_placed_without_a_program_for_each_shape() -> None:
+    before = programs()
+    for n in range(31, 36):
+        placed((np.ones((n, 3)), np.ones(n, np.int64), np.ones(n, bool)))
+        known = jax.jit(lambda x, n=n: x + as_array(np.full(n, 2, np.int32)).sum()).trace(1)
+        assert known.jaxpr.eqns, "an array of NumPy can be placed while a program is traced"
+    assert programs() == before
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from jaxnn.core import (
     Masked,
     Params,
     PyTree,
+    as_array,
     check_key,
     describe,
     is_traced,
@@ -221,7 +222,8 @@ def _logits(cell: Cell, params: Params, carry: PyTree, token: Any) -> tuple[int,
 
 def _read_prompt(prompt: Any) -> tuple[Any, Any]:
     """Tokens ``[batch, length]``, 0 in the padding, and the length of each row."""
-    value = prompt.value if isinstance(prompt, Masked) else jnp.asarray(prompt)
+    value = prompt.value if isinstance(prompt, Masked) else prompt
+    value = value if hasattr(value, "dtype") else np.asarray(value)
     if not jnp.issubdtype(value.dtype, jnp.integer):
         raise TypeError(f"generate: prompt must hold integers, got {describe(value)}")
     if value.ndim != 2 or 0 in value.shape:
@@ -230,9 +232,8 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
             "start with a begin token, as in jnp.full((batch, 1), begin)"
         )
     if not isinstance(prompt, Masked):
-        _check_ids(prompt)
-        value = value.astype(jnp.int32)
-        return value, jnp.asarray(np.full(value.shape[0], value.shape[1], np.int32))
+        _check_ids(value)
+        return as_array(value.astype(jnp.int32)), as_array(np.full(value.shape[0], value.shape[1], np.int32))
     if prompt.mask.shape != value.shape:
         raise ValueError(f"generate: the mask of the prompt must be [batch, length], got {describe(prompt)}")
     if not is_traced(prompt.mask):
@@ -244,8 +245,11 @@ def _read_prompt(prompt: Any) -> tuple[Any, Any]:
             )
         if not is_traced(value):
             _check_ids(np.asarray(value)[mask])
+    if isinstance(value, np.ndarray) and isinstance(prompt.mask, np.ndarray):
+        tokens = np.where(prompt.mask, value, 0).astype(np.int32)
+        return as_array(tokens), as_array(prompt.mask.sum(axis=1, dtype=np.int32))
     mask = jnp.asarray(prompt.mask)
-    value = value.astype(jnp.int32)
+    value = jnp.asarray(value).astype(jnp.int32)
     return jnp.where(mask, value, 0), jnp.sum(mask, axis=1, dtype=jnp.int32)
 
 

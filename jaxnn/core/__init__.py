@@ -57,6 +57,7 @@ from jaxnn.core._probe import listed_calls as listed_calls
 from jaxnn.core._probe import split_records as split_records
 from jaxnn.core._probe import with_probe as with_probe
 from jaxnn.core._probe import without_probe as without_probe
+from jaxnn.core._spec import as_array as as_array
 from jaxnn.core._spec import as_ids as as_ids
 from jaxnn.core._spec import common_dtype as common_dtype
 from jaxnn.core._spec import describe as describe

@@ -94,6 +94,24 @@ def wide_dtype(dtype: Any) -> Any:
     return common_dtype(dtype, jnp.float32)
 
 
+def as_array(x: Any) -> Any:
+    """``jnp.asarray``, but an array of NumPy is sent to the device as it is.
+
+    From jax 0.11 on ``jnp.asarray`` compiles a program for each shape of an array of NumPy, which stays until
+    the process ends.
+
+    Example:
+        >>> import numpy as np
+        >>> as_array(np.arange(3, dtype=np.int32))
+        Array([0, 1, 2], dtype=int32)
+    """
+    if not isinstance(x, np.ndarray):
+        return jnp.asarray(x)
+    # Known where a program is being traced too.
+    with jax.ensure_compile_time_eval():
+        return jax.device_put(x)
+
+
 def as_ids(ids: Any) -> Any:
     """Return integers as int32, or int64 where they have 64 bits, so that no count of classes wraps.
 
@@ -109,6 +127,6 @@ def as_ids(ids: Any) -> Any:
         bounds = np.iinfo(jax.dtypes.canonicalize_dtype(np.int64))
         low = bounds.min if ids.dtype == np.int64 else 0
         ids = np.clip(ids, low, bounds.max).astype(np.int64)
-    ids = jnp.asarray(ids)
+    ids = as_array(ids)
     wide = ids.dtype != bool and jnp.iinfo(ids.dtype).bits == 64
     return ids.astype(jnp.int64 if wide else jnp.int32)

@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Masked, describe
+from jaxnn.core import Masked, as_array, describe
 
 _REMEDY = "multiply the weights of (inputs, targets, weights) by those of the classes"
 
@@ -43,17 +42,17 @@ def weigh_classes(data: Any, class_weight: Any, outputs: Any = None) -> Any:
     shape = values.shape if form == "numbers" else values.shape[:-1]
     counts = counted(shape, parts)
     labels = _class_numbers(targets, values, counts, form)
-    factor = jnp.asarray(_looked_up(labels, counts, table))
+    factor = _looked_up(labels, counts, table)
     if weights is None:
-        return inputs, targets, factor
+        return inputs, targets, as_array(factor)
     if shape[: weights.ndim] != weights.shape:
         raise ValueError(
             f"fit: class_weight multiplies weights, whose shape must be that of the labels {list(shape)} or "
             f"their first axes, got {describe(weights)}"
         )
     dtype = weights.dtype if weights.dtype == np.float64 else factor.dtype
-    weights = jnp.expand_dims(jnp.asarray(weights).astype(dtype), tuple(range(weights.ndim, len(shape))))
-    return inputs, targets, factor.astype(dtype) * jnp.broadcast_to(weights, shape)
+    weights = np.expand_dims(np.asarray(weights).astype(dtype), tuple(range(weights.ndim, len(shape))))
+    return inputs, targets, as_array(factor.astype(dtype) * weights)
 
 
 def counted(shape: tuple[int, ...], parts: Iterable[Any]) -> np.ndarray:

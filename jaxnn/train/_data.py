@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from jaxnn.core import as_array
 from jaxnn.train._class_weight import weigh_classes as weigh_classes
 from jaxnn.train._epoch import examples
 
@@ -24,7 +24,7 @@ def placed(data: Any) -> Any:
                 f"fit: data must be arrays in a tuple, dict or other pytree, or an iterable of batches, "
                 f"got a {type(leaf).__name__} in it; convert lists with np.asarray"
             )
-    return jax.tree.map(jnp.asarray, data)
+    return jax.tree.map(as_array, data)
 
 
 def split_validation(data: Any, share: Any) -> tuple[Any, Any]:

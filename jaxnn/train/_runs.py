@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn.core import kept
+from jaxnn.core import as_array, kept
 from jaxnn.train._cause import Suspect
 from jaxnn.train._data import placed
 from jaxnn.train._epoch import (
@@ -76,7 +76,7 @@ def compiled_epochs(
     spec: list[Record] = []
 
     def run(state: TrainState, epoch: int, interrupt: Interrupt, shown: Progress) -> Outcome:
-        order = epoch_order(state, n) if shuffle else jnp.asarray(np.arange(n, dtype=np.int32))
+        order = epoch_order(state, n) if shuffle else as_array(np.arange(n, dtype=np.int32))
         if not spec:
             batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype), data)
             spec.append(record_spec(step, state, batch))
