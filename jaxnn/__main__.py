@@ -5,6 +5,7 @@ python -m jaxnn faults --markdown   the table alone, as docs/known_faults.md has
 """
 
 import argparse
+import os
 import platform
 import sys
 import textwrap
@@ -76,6 +77,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _run() -> int:
+    """``main``, and silence where the reader of the output has left, as ``head`` does."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -84,4 +96,4 @@ def _version(package: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

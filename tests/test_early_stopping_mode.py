@@ -10,7 +10,9 @@ FALL = """loss val_loss token_loss val/loss valLoss loss_2 error val_acceleratio
 faccultative_error accuracies_loss aucuba_loss perplexity val_perplexity accent_error"""
 ASK = """inaccuracy accident precision_error mean_accuracy_loss bits bits_per_byte learning_rate accuracy_gap score
 loss_scale loss_reduction val_accuracy_drop f10 f0.5 valloss glossary lossless terror error_free mirror neg_loss
-negative_accuracy one_minus_auc 1-auc -loss seconds confusion_matrix val_ acceleration auction"""
+negative_accuracy one_minus_auc 1-auc -loss seconds confusion_matrix val_ acceleration auction
+val_drop_in_accuracy val_gap_accuracy val_lost_accuracy val_std_accuracy val_distance_to_auc val_1-accuracy
+accuracy_std generalization_gap_auc"""
 
 
 @pytest.mark.parametrize("name", RISE.split())

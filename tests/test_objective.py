@@ -107,6 +107,8 @@ def test_labels_of_weight_zero_may_be_out_of_range() -> None:
 
 HIDING = {
     "dense": nn.chain(nn.dense(5), jnp.tanh, nn.dense(2)),
+    # A row of zeros has no direction: the first row that counts must stand in, not 0.
+    "direction": nn.chain(lambda x: x / jnp.linalg.norm(x, axis=-1, keepdims=True), nn.dense(2)),
     "layer norm": nn.chain(nn.layer_norm(), nn.dense(2)),
     "conv": nn.chain(nn.reshape(2, 2, 1), nn.conv(2, (2, 2)), nn.flatten(), nn.dense(2)),
 }
@@ -162,6 +164,24 @@ def test_an_id_at_a_position_of_weight_0_is_checked_where_others_read_it() -> No
         )
 
 
+def test_targets_of_weight_0_may_be_anything_outside_of_jit_too() -> None:
+    weights = np.array([1, 1, 1, 0], np.float32)
+    for loss, outputs, labels in [
+        (losses.binary_cross_entropy, 1, np.array([[0], [1], [1], [-1]])),
+        (losses.focal, 1, np.array([[0], [1], [1], [7]])),
+        (losses.hinge, 1, np.array([[1], [-1], [1], [-3]])),
+        (losses.cross_entropy, 2, np.array([0, 1, 1, -1])),
+        (losses.cross_entropy, 2, np.array([[0, 1], [1, 0], [1, 0], [-1, 7]])),
+    ]:
+        task = train.supervised(nn.dense(outputs), loss)
+        params, state = task.init(KEY, (X[:4], labels))
+        found = reduce_terms(task.evaluate(params, state, (X[:4], labels, weights))[0])
+        alone = reduce_terms(task.evaluate(params, state, (X[:3], labels[:3]))[0])
+        assert float(found.compute()) == pytest.approx(float(alone.compute()), rel=1e-6)
+    found = metrics.perplexity(jnp.zeros((2, 2)), jnp.array([[0, 1], [-1, 7]]), jnp.array([1.0, 0]))
+    assert float(found.compute()) == pytest.approx(2)
+
+
 def test_what_is_hidden_reaches_no_statistics_targets_or_later_position() -> None:
     x, y, weights = zero_rows()
     bad = x.copy()
@@ -206,5 +226,5 @@ def test_finite_inputs_of_weight_0_stay_since_they_may_bear_on_others() -> None:
     task.evaluate(params, state, (bad, y, weights))
     jax.effects_barrier()
     expected = x.copy()
-    expected[3, 0] = 0
+    expected[3] = x[0]
     np.testing.assert_array_equal(seen[-1], expected)

@@ -80,3 +80,25 @@ def test_a_part_of_a_model_goes_on() -> None:
     part = train.partition(params, "dense_1.*").objective(task(3))
     first = run(part, optim.adam(1e-3))
     assert run(part, optim.adam(1e-3), train_state=first.train_state).train_state.step == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": jnp.zeros(2, jnp.int32)},
+        {"step": jnp.zeros((), jnp.float32)},
+        {"key": jax.random.split(jax.random.key(0), 2)},
+    ],
+    ids=["two steps", "half a step", "two keys"],
+)
+def test_a_state_has_one_step_and_one_key(change) -> None:
+    objective, rule = task(3), optim.adam(1e-3)
+    state = begun(objective, rule)._replace(**change)
+    with pytest.raises(ValueError, match=r"fit: expected one (integer as step|key) in train_state, got "):
+        run(objective, rule, train_state=state)
+
+
+def test_a_child_may_be_called_as_a_field_of_a_rule() -> None:
+    names = ("loss_scale", "mu", "count", "trace", "skipped")
+    model = nn.chain(**{name: nn.dense(1) for name in names})
+    assert run(train.supervised(model, losses.squared_error), optim.adam(1e-3)).stopped is None

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxnn.core import spread_mask
 from jaxnn.losses import cross_entropy
-from jaxnn.losses._labels import as_targets, is_class_index
+from jaxnn.losses._labels import as_targets
 from jaxnn.metrics._mean import Mean
 
 
@@ -49,7 +50,9 @@ def perplexity(logits: Any, targets: Any, weights: Any = None) -> Perplexity:
         7.0000
     """
     targets = as_targets(targets)
-    if weights is not None and weights.shape == targets.shape and is_class_index(logits, targets):
+    if weights is not None and targets.shape[: weights.ndim] == weights.shape:
         # Padding is often marked by what is no class.
-        targets = jnp.where(weights.astype(bool), targets, 0)
+        targets = jnp.where(
+            spread_mask(weights.astype(bool), targets.shape), targets, jnp.zeros((), targets.dtype)
+        )
     return Perplexity(Mean.of(cross_entropy(logits, targets), weights))

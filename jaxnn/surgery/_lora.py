@@ -205,7 +205,7 @@ def _insert(tree: Params, path: str, value: Params) -> None:
 
 
 def _merged(base: Any, adapters: Any, scale: Any) -> Any:
-    if "lora_a" in adapters:
+    if not isinstance(adapters.get("lora_a", {}), dict):
         return put(base, "kernel", _added(base["kernel"], adapters["lora_a"], adapters["lora_b"], scale))
     return {
         name: _merged(node, adapters[name], scale) if name in adapters else node

@@ -99,6 +99,11 @@ def _of_the_batch(
             objective.check(start.params, start.state, batch)
         except (TypeError, ValueError) as error:
             return str(error)
+    try:
+        # Outside of a compiled program losses see the numbers, and refuse what they have no value for.
+        objective.evaluate(start.params, start.state, batch, key=start.key)
+    except (TypeError, ValueError) as error:
+        return str(error)
     return None
 
 

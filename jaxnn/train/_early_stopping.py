@@ -16,7 +16,22 @@ _FALLING = frozenset(("loss", "losses", "error", "errors", "perplexity"))
 _BEHIND = ("macro", "micro", "weighted", "binary", "mean", "score", "rate", "top", "at", "k", "roc")
 _QUALIFYING = frozenset((*_BEHIND, "train", "val", "validation", "test", "ema"))
 # What turns the meaning of a name.
-_TURNING = frozenset(("minus", "neg", "negative", "negated", "non", "not", "no", "un", "anti", "inverse"))
+_OPPOSITES = (
+    "minus",
+    "neg",
+    "negative",
+    "negated",
+    "non",
+    "not",
+    "no",
+    "un",
+    "anti",
+    "inverse",
+    "complement",
+)
+_CHANGES = ("drop", "decrease", "decline", "lost", "gap", "difference", "diff", "delta", "distance", "regret")
+_SPREADS = ("std", "stddev", "deviation", "dev", "var", "variance", "spread", "range", "uncertainty")
+_TURNING = frozenset((*_OPPOSITES, *_CHANGES, *_SPREADS))
 
 
 class StopState(NamedTuple):
@@ -108,7 +123,7 @@ def _rises(monitor: str) -> bool:
     told = [word for word in words if word in _RISING | _FALLING]
     behind = words[words.index(told[-1]) + 1 :] if told else words
     kinds = {word in _RISING for word in told}
-    subtracted = re.search(r"^\s*(1|1\.0)?\s*-|\s-\s", monitor)
+    subtracted = re.search(r"^\s*-|(^|[_\s])1(\.0*)?\s*-|\s-\s", monitor)
     if subtracted or len(kinds) != 1 or set(behind) - _QUALIFYING or set(words) & _TURNING:
         raise ValueError(
             f"early_stopping: mode='auto' can't tell whether {monitor!r} should fall or rise; "

@@ -22,6 +22,7 @@ def check_train_state(
         TypeError: an entry is no array.
         ValueError: an entry is missing, too much, or of another shape.
     """
+    _check_step_and_key(train_state)
     key = jax.eval_shape(jax.random.key, 0)
     try:
         params, state = jax.eval_shape(objective.init, key, spec_of(batch))
@@ -36,33 +37,43 @@ def check_train_state(
     _compare("opt_state", rule, train_state.opt_state, "the optimizer")
 
 
+_REMEDY = "pass the train_state of a run of this model and optimizer, or leave it out to start anew"
+
+
+def _check_step_and_key(train_state: TrainState) -> None:
+    step, key = train_state.step, train_state.key
+    if jnp.shape(step) or not jnp.issubdtype(jnp.result_type(step), jnp.integer):
+        raise ValueError(f"fit: expected one integer as step in train_state, got {describe(step)}; {_REMEDY}")
+    if jnp.shape(key):
+        raise ValueError(f"fit: expected one key in train_state, got {describe(key)}; {_REMEDY}")
+
+
 def _compare(name: str, expected: Any, found: Any, owner: str) -> None:
     wanted, given = _by_path(expected), _by_path(found)
-    remedy = "pass the train_state of a run of this model and optimizer, or leave it out to start anew"
     for path in [*wanted, *given]:
         place = f"{name}{path}"
         if path not in given:
             raise ValueError(
-                f"fit: {owner} expects {place} {_written(wanted[path])} in train_state, got none; {remedy}"
+                f"fit: {owner} expects {place} {_written(wanted[path])} in train_state, got none; {_REMEDY}"
             )
         if path not in wanted:
             raise ValueError(
-                f"fit: {owner} expects no {place} in train_state, got {describe(given[path])}; {remedy}"
+                f"fit: {owner} expects no {place} in train_state, got {describe(given[path])}; {_REMEDY}"
             )
         if not hasattr(given[path], "shape") and not isinstance(given[path], bool | int | float):
             raise TypeError(
                 f"fit: {owner} expects {place} as an array in train_state, got {describe(given[path])}; "
-                f"{remedy}"
+                f"{_REMEDY}"
             )
         if jnp.shape(wanted[path]) != jnp.shape(given[path]):
             raise ValueError(
                 f"fit: {owner} expects {place} {_written(wanted[path])} in train_state, got "
-                f"{describe(given[path])}; {remedy}"
+                f"{describe(given[path])}; {_REMEDY}"
             )
     if jax.tree.structure(expected) != jax.tree.structure(found):
         raise ValueError(
             f"fit: {owner} expects {name} in train_state as {type(expected).__name__}, got "
-            f"{type(found).__name__} of the same arrays; {remedy}"
+            f"{type(found).__name__} of the same arrays; {_REMEDY}"
         )
 
 

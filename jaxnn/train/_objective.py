@@ -73,10 +73,10 @@ def supervised(
 
     Batches are ``(inputs, targets)`` or ``(inputs, targets, weights)``; each may be a pytree. Weights
     ``[batch]`` (or ``[batch, time]``) multiply losses and metrics. Where the outputs or targets are
-    ``Masked``, padding has weight 0. Where the weight is 0, inputs that are not finite become 0, and so do
-    the integers (ids) of an example that weighs nothing at all; targets may be anything: none of it reaches
-    a gradient, a metric or the state. An example of weight 0 still enters the statistics that a layer takes
-    of a batch, as ``batch_norm`` does; ``Masked`` inputs keep it out.
+    ``Masked``, padding has weight 0. Where the weight is 0, the first inputs that count stand in for those
+    that are not finite, and for the integers (ids) of an example that weighs nothing at all; targets may be
+    anything: none of it reaches a gradient, a metric or the state. Finite inputs of weight 0 still enter the
+    statistics that a layer takes of a batch, as ``batch_norm`` does; ``Masked`` inputs keep them out.
 
     Args:
         model: the layer.
@@ -125,11 +125,9 @@ def supervised(
         outputs, targets, masks = _unmask(outputs, targets)
         mask = None if aligns else _combined(**masks)
         parts = (mask, None if weights is None else weights != 0)
-        outputs = _hidden(outputs, parts, jnp.inexact)
-        targets = _hidden(targets, parts, jnp.inexact)
-        if not aligns and _are_labels(outputs, targets):
-            # Padding is often marked by what is no class, which a loss called outside of jit would refuse.
-            targets = _hidden(targets, parts, jnp.integer)
+        outputs = _hidden(outputs, parts)
+        # Padding is often marked by what is no class, which a loss called outside of jit would refuse.
+        targets = _with_stand_ins(targets, parts, jnp.inexact if aligns else jnp.number)
         values = loss(outputs, targets, **masks) if aligns else loss(outputs, targets)
         _check_values(values, inputs)
         weights = _fit_weights(weights, mask, values)
@@ -242,18 +240,22 @@ def _combined(output_mask: Any, target_mask: Any) -> Any:
     return output_mask & target_mask
 
 
-def _are_labels(outputs: Any, targets: Any) -> bool:
-    return all(hasattr(part, "dtype") for part in (outputs, targets)) and is_class_index(outputs, targets)
+def _hidden(tree: Any, parts: Iterable[Any]) -> Any:
+    """Put 0 where floats do not count: whatever stands there, a NaN too, then has gradient 0."""
+    return _changed(
+        tree, parts, jnp.inexact, lambda leaf, real: jnp.where(spread_mask(real, leaf.shape), leaf, 0)
+    )
 
 
-def _hidden(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
-    """Put 0 where leaves of a kind do not count: whatever stands there, a NaN too, then has gradient 0."""
+def _with_stand_ins(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
+    """Put the first entry that counts where numbers of a kind do not: what a loss takes, as 0 may not be."""
+    return _changed(tree, parts, kind, lambda leaf, real: _replaced(leaf, real, ~real))
 
+
+def _changed(tree: Any, parts: Iterable[Any], kind: Any, change: Callable[[Any, Any], Any]) -> Any:
     def one(leaf: Any, real: Any) -> Any:
         fits = hasattr(leaf, "shape") and leaf.shape[: real.ndim] == real.shape
-        if not fits or not jnp.issubdtype(leaf.dtype, kind):
-            return leaf
-        return jnp.where(spread_mask(real, leaf.shape), leaf, 0)
+        return change(leaf, real) if fits and jnp.issubdtype(leaf.dtype, kind) else leaf
 
     for real in parts:
         if real is not None:
@@ -262,10 +264,11 @@ def _hidden(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
 
 
 def _without_poison(inputs: Any, real: Any) -> Any:
-    """Put 0 where nothing counts for NaN, infinities and ids, of which a table may not have a row.
+    """Let inputs that count stand in for those that don't and are not finite, or ids that no table may have.
 
-    A gradient of 0 times NaN would be NaN. What is finite stays, since it may bear on what counts: on
-    statistics of the batch, on later positions. So do ids, unless their whole example weighs nothing.
+    A gradient of 0 times NaN would be NaN, and a 0 in its place could be one that the model divides by. What
+    is finite stays, since it may bear on what counts: on statistics of the batch, on later positions. So do
+    ids, unless their whole example weighs nothing.
     """
     examples = jnp.any(real.reshape(real.shape[0], -1), 1) if real.ndim else real
 
@@ -273,17 +276,24 @@ def _without_poison(inputs: Any, real: Any) -> Any:
         if not hasattr(leaf, "shape") or not leaf.ndim or leaf.shape[: examples.ndim] != examples.shape:
             return leaf
         if jnp.issubdtype(leaf.dtype, jnp.integer):
-            return jnp.where(spread_mask(examples, leaf.shape), leaf, jnp.zeros((), leaf.dtype))
+            return _replaced(leaf, examples, ~examples)
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         counts = real if leaf.shape[: real.ndim] == real.shape else examples
-        wrong = ~jnp.isfinite(leaf)
-        if leaf.ndim == real.ndim > 1:
-            # One number a position may be an additive mask, whose infinities mean something.
-            wrong = jnp.isnan(leaf)
-        return jnp.where(wrong & ~spread_mask(counts, leaf.shape), 0, leaf)
+        # One number a position may be an additive mask, whose infinities mean something.
+        wrong = jnp.isnan(leaf) if leaf.ndim == real.ndim > 1 else ~jnp.isfinite(leaf)
+        wrong = jnp.any(wrong, range(counts.ndim, leaf.ndim))
+        return _replaced(leaf, counts, wrong & ~counts)
 
     return jax.tree.map(one, inputs)
+
+
+def _replaced(leaf: Any, counts: Any, where: Any) -> Any:
+    """``leaf`` with its first entry that counts, 0 if none does, in the places that ``where`` marks."""
+    leaf, rest = jnp.asarray(leaf), leaf.shape[counts.ndim :]
+    first = leaf.reshape(-1, *rest)[jnp.argmax(counts.ravel())] if leaf.size else jnp.zeros(rest, leaf.dtype)
+    first = jnp.where(jnp.any(counts), first, jnp.zeros((), leaf.dtype))
+    return jnp.where(spread_mask(where, leaf.shape), jnp.broadcast_to(first, leaf.shape), leaf)
 
 
 def _takes_masks(loss: Callable[..., Any]) -> bool:

@@ -115,12 +115,18 @@ def pure_step(objective: Objective, optimizer: optax.GradientTransformation, ema
 def _loss_scale(opt_state: Any) -> Any:
     """Return what the loss must be multiplied by, where the optimizer keeps a loss scale, else ``None``."""
     scale = getattr(opt_state, "loss_scale", None)
-    if scale is None and optax.tree_utils.tree_get_all_with_path(opt_state, "loss_scale"):
+    inner = optax.tree_utils.tree_get_all_with_path(opt_state, "loss_scale", _is_field)
+    if scale is None and inner:
         raise ValueError(
             "make_step: a rule with a loss scale stands inside another, which would be given scaled "
             "gradients; make it the outermost, as in optim.dynamic_loss_scale(optax.chain(clip, rule))"
         )
     return scale
+
+
+def _is_field(path: tuple[Any, ...], _leaf: Any) -> bool:
+    """Whether a path ends in a field of a rule's state; a parameter may be called so too."""
+    return isinstance(path[-1], optax.tree_utils.NamedTupleKey)
 
 
 def _gathered(grads: Any) -> Any:

@@ -102,6 +102,16 @@ def test_stacks_attention_and_nothing_else():
     assert y.shape == (1, 16, 8)
 
 
+def test_a_layer_may_be_called_as_an_adapter_is():
+    model = nn.chain(lora_a=nn.dense(3), lora_b=nn.dense(2))
+    adapted = surgery.lora(model, "*", rank=1)
+    params, _ = adapted.init(jax.random.key(0), X)
+    params = drawn(params)
+    expected = model.apply(adapted.merge(params), {}, X)[0]
+    np.testing.assert_allclose(adapted.apply(params, {}, X)[0], expected, rtol=1e-6)
+    assert not np.allclose(expected, model.apply(params["base"], {}, X)[0])
+
+
 def test_it_is_a_layer_that_passes_the_kit():
     testing.check_layer(
         surgery.lora(nn.chain(nn.dense(3)), "*", rank=2), jax.ShapeDtypeStruct((4, 5), jnp.float32)
