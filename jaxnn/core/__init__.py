@@ -1,5 +1,6 @@
 """The functional core: layers, cells, masks, keys, specs and errors. Imports jax alone."""
 
+from jaxnn.core._any_mesh import on_any_mesh as on_any_mesh
 from jaxnn.core._cell import Cell as Cell
 from jaxnn.core._copies import itself as itself
 from jaxnn.core._copies import reduced as reduced

@@ -19,6 +19,7 @@ from jaxnn.core import (
     describe,
     is_traced,
     non_negative,
+    on_any_mesh,
     one_of,
     positive_ints,
     require_key,
@@ -207,7 +208,7 @@ def _augmentation(
         y = change(x.reshape(prod(x.shape[:-3]), *x.shape[-3:]), key)
         return y.reshape(*x.shape[:-3], *y.shape[1:])
 
-    return stateless(name, None, apply)
+    return on_any_mesh(stateless(name, None, apply))
 
 
 def _whole_pair(name: str, argument: str, value: Any) -> tuple[int, int]:

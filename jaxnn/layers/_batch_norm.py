@@ -24,6 +24,7 @@ from jaxnn.core import (
     describe,
     is_traced,
     non_negative,
+    on_any_mesh,
     refuse_masked,
     spread_mask,
     wide_dtype,
@@ -119,7 +120,7 @@ def batch_norm(
             z = z - jnp.broadcast_to(mean, z.shape)
         return finish(params, z, inverse_deviation(var, epsilon), x), new_state
 
-    return Layer("batch_norm", init, apply)
+    return on_any_mesh(Layer("batch_norm", init, apply))
 
 
 def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any, Any]:

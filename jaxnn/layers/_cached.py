@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxnn.core import Layer, Params, PyTree, State, check_entries, check_key, check_train
+from jaxnn.core import Layer, Params, PyTree, State, check_entries, check_key, check_train, on_any_mesh
 
 # What decoding_cell and a layer say to each other through the layer's part of the state. A probe asks which
 # inputs the layer is called with; after a step the new cache is wrapped, so that a second call in one step is
@@ -73,7 +73,7 @@ def cached(
             name, state, x, lambda x: apply(params, x), lambda cache, x: step(params, cache, x)
         )
 
-    return CachedLayer(name, init_layer, apply_layer, cache=cache)
+    return on_any_mesh(CachedLayer(name, init_layer, apply_layer, cache=cache))
 
 
 def whole_or_next(

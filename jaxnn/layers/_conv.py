@@ -10,6 +10,7 @@ from jaxnn.core import (
     Params,
     check_floating,
     describe,
+    on_any_mesh,
     positive_int,
     positive_ints,
     stateless,
@@ -111,4 +112,4 @@ def conv(
         y = ops.conv(x, kernel, steps, padding, dilation=spacing, groups=groups, formulation=formulation)
         return y + jnp.broadcast_to(bias[0], y.shape) if bias else y
 
-    return stateless("conv", init, apply)
+    return on_any_mesh(stateless("conv", init, apply))

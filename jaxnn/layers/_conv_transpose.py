@@ -5,7 +5,16 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn import ops
-from jaxnn.core import Layer, Params, check_floating, describe, positive_int, positive_ints, stateless
+from jaxnn.core import (
+    Layer,
+    Params,
+    check_floating,
+    describe,
+    on_any_mesh,
+    positive_int,
+    positive_ints,
+    stateless,
+)
 from jaxnn.layers._affine import Initializer, affine_params, check_dtype, lecun_normal, promoted, zeros
 
 
@@ -96,4 +105,4 @@ def conv_transpose(
         y = ops.conv_transpose(x, kernel, steps, padding, spacing, groups, formulation)
         return y + jnp.broadcast_to(bias[0], y.shape) if bias else y
 
-    return stateless("conv_transpose", init, apply)
+    return on_any_mesh(stateless("conv_transpose", init, apply))

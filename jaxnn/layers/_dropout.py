@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxnn import ops
-from jaxnn.core import Layer, check_floating, probability, require_key, stateless
+from jaxnn.core import Layer, check_floating, on_any_mesh, probability, require_key, stateless
 
 
 def dropout(rate: Any) -> Layer:
@@ -36,4 +36,4 @@ def dropout(rate: Any) -> Layer:
             return x
         return ops.dropout(require_key("dropout", key), x, rate)
 
-    return stateless("dropout", None, apply, masked="pointwise")
+    return on_any_mesh(stateless("dropout", None, apply, masked="pointwise"))

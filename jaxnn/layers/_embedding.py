@@ -14,6 +14,7 @@ from jaxnn.core import (
     common_dtype,
     describe,
     filled,
+    on_any_mesh,
     positive_int,
     stateless,
 )
@@ -119,7 +120,7 @@ def embedding(
         y = product(h.astype(dtype), table.astype(dtype).T)
         return Masked(y, x.mask) if isinstance(x, Masked) else y
 
-    return stateless("embedding", init, apply, masked="aware")
+    return on_any_mesh(stateless("embedding", init, apply, masked="aware"))
 
 
 def one_hot(num_classes: int, *, dtype: Any = jnp.float32) -> Layer:
@@ -150,4 +151,4 @@ def one_hot(num_classes: int, *, dtype: Any = jnp.float32) -> Layer:
         ids, mask = split_ids("one_hot", x, count)
         return encode(ids) if mask is None else Masked(encode(ids), mask)
 
-    return stateless("one_hot", None, apply, masked="aware")
+    return on_any_mesh(stateless("one_hot", None, apply, masked="aware"))

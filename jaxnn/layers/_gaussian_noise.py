@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, is_traced, non_negative, require_key, stateless
+from jaxnn.core import Layer, check_floating, is_traced, non_negative, on_any_mesh, require_key, stateless
 
 
 def gaussian_noise(stddev: Any) -> Layer:
@@ -37,4 +37,4 @@ def gaussian_noise(stddev: Any) -> Layer:
         noise = jax.random.normal(require_key("gaussian_noise", key), x.shape, x.dtype)
         return x + jnp.asarray(stddev, x.dtype) * noise
 
-    return stateless("gaussian_noise", None, apply, masked="pointwise")
+    return on_any_mesh(stateless("gaussian_noise", None, apply, masked="pointwise"))

@@ -6,7 +6,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, Masked, check_floating, describe, spread_mask, stateless, wide_dtype
+from jaxnn.core import (
+    Layer,
+    Masked,
+    check_floating,
+    describe,
+    on_any_mesh,
+    spread_mask,
+    stateless,
+    wide_dtype,
+)
 
 Axes = tuple[int, ...] | None
 
@@ -96,7 +105,7 @@ def _global_pool(name: str, reduce: Callable[..., Any], axes: Axes) -> Layer:
         left = jnp.any(mask, marked)
         return Masked(y, left) if left.ndim > 1 else y
 
-    return stateless(name, None, apply, masked="aware")
+    return on_any_mesh(stateless(name, None, apply, masked="aware"))
 
 
 def _pooled(name: str, x: Any, axes: Axes) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from jaxnn.core import (
     describe,
     filled,
     non_negative,
+    on_any_mesh,
     positive_int,
     spread_mask,
     stateless,
@@ -142,4 +143,4 @@ def _group_norm(
         factor = jnp.broadcast_to(inverse_deviation(var, epsilon), grouped).reshape(x.shape)
         return finish(params, z.reshape(x.shape), factor, x)
 
-    return stateless(name, init, apply, masked="aware")
+    return on_any_mesh(stateless(name, init, apply, masked="aware"))

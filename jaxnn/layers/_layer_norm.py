@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, stateless
+from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, on_any_mesh, stateless
 from jaxnn.layers._statistics import centred, inverse_deviation, scaler, widened
 
 
@@ -59,4 +59,4 @@ def layer_norm(
         z, _, var = centred(widened(x), (x.ndim - 1,))
         return finish(params, z, inverse_deviation(var, epsilon), x)
 
-    return stateless("layer_norm", init, apply, masked="pointwise")
+    return on_any_mesh(stateless("layer_norm", init, apply, masked="pointwise"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, describe, positive_int, stateless
+from jaxnn.core import Layer, check_floating, check_min_rank, describe, on_any_mesh, positive_int, stateless
 
 
 def maxout(pieces: int = 2) -> Layer:
@@ -38,4 +38,4 @@ def maxout(pieces: int = 2) -> Layer:
             )
         return jnp.max(x.reshape(*x.shape[:-1], x.shape[-1] // pieces, pieces), -1)
 
-    return stateless("maxout", None, apply, masked="pointwise")
+    return on_any_mesh(stateless("maxout", None, apply, masked="pointwise"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, Masked, describe, stateless
+from jaxnn.core import Layer, Masked, describe, on_any_mesh, stateless
 
 
 def concatenate(axis: int = -1) -> Layer:
@@ -40,7 +40,7 @@ def concatenate(axis: int = -1) -> Layer:
             raise ValueError(f"concatenate: all axes but {axis} must have equal sizes, got {describe(x)}")
         return jnp.concatenate(arrays, axis)
 
-    return stateless("concatenate", None, apply)
+    return on_any_mesh(stateless("concatenate", None, apply))
 
 
 def add() -> Layer:
@@ -91,7 +91,7 @@ def _fold(name: str, operation: Callable[[Any, Any], Any]) -> Layer:
             raise ValueError(f"{name}: expected arrays of one shape, got {describe(x)}; reshape them first")
         return functools.reduce(operation, arrays)
 
-    return stateless(name, None, apply, masked="aware")
+    return on_any_mesh(stateless(name, None, apply, masked="aware"))
 
 
 def _arrays(name: str, x: Any) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxnn import ops
-from jaxnn.core import Layer, check_floating, describe, positive_ints, stateless
+from jaxnn.core import Layer, check_floating, describe, on_any_mesh, positive_ints, stateless
 
 
 def max_pool(
@@ -84,4 +84,4 @@ def _pool(name: str, op: Any, window: Any, strides: Any, padding: Any, formulati
             )
         return op(x, size, steps, padding, formulation=formulation)
 
-    return stateless(name, None, apply)
+    return on_any_mesh(stateless(name, None, apply))

@@ -7,7 +7,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, check_params, common_dtype, describe, stateless
+from jaxnn.core import (
+    Layer,
+    check_floating,
+    check_min_rank,
+    check_params,
+    common_dtype,
+    describe,
+    on_any_mesh,
+    stateless,
+)
 from jaxnn.layers._affine import check_dtype
 
 
@@ -61,4 +70,4 @@ def prelu(negative_slope: Any = 0.25, *, shared: bool = True, param_dtype: Any =
         x = x.astype(dtype)
         return jnp.where(x >= 0, x, jnp.broadcast_to(slope.astype(dtype), x.shape) * x)
 
-    return stateless("prelu", init, apply, masked="pointwise")
+    return on_any_mesh(stateless("prelu", init, apply, masked="pointwise"))

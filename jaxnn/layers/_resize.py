@@ -10,6 +10,7 @@ from jaxnn.core import (
     check_floating,
     check_min_rank,
     describe,
+    on_any_mesh,
     one_of,
     positive_ints,
     stateless,
@@ -56,7 +57,7 @@ def upsample(factors: tuple[int, ...], method: str = "nearest") -> Layer:
         wide = x.astype(wide_dtype(x.dtype))
         return jax.image.resize(wide, (*x.shape[:first], *sizes, x.shape[-1]), "linear").astype(x.dtype)
 
-    return stateless("upsample", None, apply)
+    return on_any_mesh(stateless("upsample", None, apply))
 
 
 def pad(widths: tuple[tuple[int, int], ...], mode: str = "constant", value: float = 0.0) -> Layer:
@@ -94,7 +95,7 @@ def pad(widths: tuple[tuple[int, int], ...], mode: str = "constant", value: floa
             return jnp.pad(x, every, constant_values=jnp.asarray(value, x.dtype))
         return jnp.pad(x, every, mode)
 
-    return stateless("pad", None, apply)
+    return on_any_mesh(stateless("pad", None, apply))
 
 
 def _pairs(widths: Any) -> tuple[tuple[int, int], ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, stateless
+from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, on_any_mesh, stateless
 from jaxnn.layers._statistics import inverse_deviation, scaler, widened
 
 
@@ -52,4 +52,4 @@ def rms_norm(*, epsilon: Any = 1e-6, use_scale: bool = True, param_dtype: Any = 
         square = jnp.mean(jnp.square(z), -1, keepdims=True)
         return finish(params, z, inverse_deviation(square, epsilon), x)
 
-    return stateless("rms_norm", init, apply, masked="pointwise")
+    return on_any_mesh(stateless("rms_norm", init, apply, masked="pointwise"))

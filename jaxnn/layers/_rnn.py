@@ -20,6 +20,7 @@ from jaxnn.core import (
     check_params,
     check_train,
     describe,
+    on_any_mesh,
     refuse_masked,
     same_spec,
 )
@@ -157,7 +158,7 @@ def recurrent_layer(name: str, cell: Any, reverse: Any, sequences: Any, return_c
         new = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), last, stored)
         return ys, {"carry": new, "begun": jnp.ones((), bool)}
 
-    return RecurrentLayer(name, init, apply, cache=cache, reverse=reverse, cell=cell.name)
+    return on_any_mesh(RecurrentLayer(name, init, apply, cache=cache, reverse=reverse, cell=cell.name))
 
 
 def _next(name: str, cell: Cell, x: PyTree) -> Any:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from jaxnn.core import Layer, check_min_rank, describe, stateless
+from jaxnn.core import Layer, check_min_rank, describe, on_any_mesh, stateless
 
 
 def flatten(start: int = 1) -> Layer:
@@ -33,7 +33,7 @@ def flatten(start: int = 1) -> Layer:
         check_min_rank("flatten", x, start, "[batch, ...]")
         return x.reshape(*x.shape[:start], math.prod(x.shape[start:]))
 
-    return stateless("flatten", None, apply)
+    return on_any_mesh(stateless("flatten", None, apply))
 
 
 def reshape(*shape: int) -> Layer:
@@ -73,4 +73,4 @@ def reshape(*shape: int) -> Layer:
         # Of an array without elements, as an empty batch is, reshape itself can't tell what -1 stands for.
         return x.reshape(x.shape[0], *(have // want if size == -1 else size for size in sizes))
 
-    return stateless("reshape", None, apply)
+    return on_any_mesh(stateless("reshape", None, apply))

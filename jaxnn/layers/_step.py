@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.core import Layer, check_floating, non_negative, one_of, stateless
+from jaxnn.core import Layer, check_floating, non_negative, on_any_mesh, one_of, stateless
 
 _SURROGATES: dict[str, Callable[[Any, Any], Any]] = {
     "zero": lambda x, _: jnp.zeros_like(x),
@@ -70,4 +70,4 @@ def step(surrogate: str | Callable[[Any], Any] = "straight_through", *, slope: A
         check_floating("step", x)
         return heaviside(x)
 
-    return stateless("step", None, apply, masked="pointwise")
+    return on_any_mesh(stateless("step", None, apply, masked="pointwise"))

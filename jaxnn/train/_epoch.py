@@ -234,8 +234,21 @@ def examples(owner: str, data: Any) -> int:
     return sizes.pop() or 0
 
 
+def check_sliceable(owner: str, data: Any) -> None:
+    """Raise if examples lie along an explicit axis of a mesh, where batches can't be sliced from them."""
+    for leaf in jax.tree.leaves(data):
+        axis = jax.typeof(leaf).sharding.spec[0] if isinstance(leaf, jax.Array) and leaf.ndim else None
+        if axis is not None:
+            raise ValueError(
+                f"{owner}: examples are sharded over {axis!r}, an explicit axis of the mesh, where batches "
+                "can't be sliced from them; pass an iterable of batches, each of them sharded, or NumPy arrays"
+            )
+
+
 def check_batch_size(owner: str, batch_size: int, n: int) -> None:
     """Raise if there are fewer examples than a batch holds."""
+    if n == 0:
+        raise ValueError(f"{owner}: there are no examples; pass at least one")
     if batch_size > n:
         raise ValueError(
             f"{owner}: batch_size must be at most the number of examples, got {batch_size} for {n} examples; "

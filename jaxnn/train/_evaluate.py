@@ -11,7 +11,7 @@ import numpy as np
 from jaxnn.core import Layer, check_key, describe, fold_index, fold_name, kept, positive_int
 from jaxnn.metrics import merge
 from jaxnn.train._data import placed
-from jaxnn.train._epoch import examples
+from jaxnn.train._epoch import check_sliceable, examples
 from jaxnn.train._objective import Objective, checked_terms, reduce_terms
 from jaxnn.train._step import Record, computed
 
@@ -69,6 +69,8 @@ def make_evaluate(objective: Objective, batch_size: int) -> Any:
             data = placed(data)
             if examples("evaluate", data) == 0:
                 raise ValueError("evaluate: there are no examples; pass at least one")
+            if examples("evaluate", data) > batch_size:
+                check_sliceable("evaluate", data)
             return computed(whole(params, state, data, key))
         records = [
             one(params, state, placed(batch), fold_index(key, np.uint32(i))) for i, batch in enumerate(data)
@@ -144,6 +146,8 @@ def predict(
     n, size = examples("predict", inputs), positive_int("predict", "batch_size", batch_size)
     if n == 0:
         raise ValueError("predict: there are no examples; pass at least one")
+    if n > size:
+        check_sliceable("predict", inputs)
 
     run, take, join = kept(model, _outputs), kept(model, _slice, static_argnums=2), kept(model, _join)
 

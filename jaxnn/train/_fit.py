@@ -16,7 +16,7 @@ from jaxnn.core import check_key, kept, one_of, positive_int
 from jaxnn.train._cause import cause
 from jaxnn.train._data import check_rereadable, first_batch, placed, split_validation, weigh_classes
 from jaxnn.train._early_stopping import Policy
-from jaxnn.train._epoch import LAST_BATCH, check_batch_size, examples, steps_per_epoch
+from jaxnn.train._epoch import LAST_BATCH, check_batch_size, check_sliceable, examples, steps_per_epoch
 from jaxnn.train._evaluate import is_batches, make_evaluate, sums
 from jaxnn.train._fitting_state import check_train_state
 from jaxnn.train._history import History
@@ -150,6 +150,7 @@ def fit(
         sample, data = first_batch(data)
     else:
         check_batch_size("fit", positive_int("fit", "batch_size", batch_size), examples("fit", data))
+        check_sliceable("fit", data)
         sample = kept(objective, _first_example, most=4)(data)
     origin = (objective, optimizer, key, sample, ema is not None)
     current = created(*origin) if train_state is None else _taken_over(train_state, *origin)
