@@ -81,7 +81,10 @@ def spectral_norm(layer: Any, *, where: str = "*", iterations: int = 1, epsilon:
                 "there are, leaves called 'kernel'"
             )
         if _ENTRY in state_specs:
-            raise ValueError(f"spectral_norm: {child.name!r} is normalised already; wrap it once")
+            raise ValueError(
+                f"spectral_norm: {child.name!r} is normalised already, or a child is called {_ENTRY!r}; wrap "
+                "it once, or rename the child"
+            )
 
         def build(key: Any) -> tuple[Params, State]:
             params, state = found.build(key)

@@ -61,6 +61,11 @@ class Heads(NamedTuple):
         """Features of a head for input ``x``."""
         if self.head_dim is not None:
             return self.head_dim
+        if not x.shape[-1]:
+            raise ValueError(
+                f"attention: expected at least one feature in [batch, time, features], got {describe(x)}; "
+                "pass head_dim to choose the size of a head yourself"
+            )
         if x.shape[-1] % self.heads:
             raise ValueError(
                 f"attention: num_heads must divide the input's features, got num_heads={self.heads} and "

@@ -29,7 +29,7 @@ from jaxnn.core import (
     spread_mask,
     wide_dtype,
 )
-from jaxnn.layers._statistics import centred, check_features, inverse_deviation, scaler
+from jaxnn.layers._statistics import centred, check_features, check_some_features, inverse_deviation, scaler
 
 
 def batch_norm(
@@ -90,6 +90,7 @@ def batch_norm(
     def check(x: Any) -> None:
         check_floating("batch_norm", x)
         check_min_rank("batch_norm", x, 2, "[batch, ..., features]")
+        check_some_features("batch_norm", x)
 
     def apply(
         params: Params, state: State, x: Any, *, key: Any = None, train: bool = False
@@ -125,15 +126,14 @@ def batch_norm(
 
 def _statistics(x: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
     """Centred values, mean and biased variance of each feature over real positions, and their number."""
-    if mask is None:
-        count = jnp.asarray(x.size // x.shape[-1], x.dtype)
-        if x.size // x.shape[-1] < 2:
-            raise ValueError(
-                "batch_norm: training needs at least 2 positions to take statistics from, "
-                f"got {describe(x)}; use a larger batch, or layer_norm"
-            )
-    else:
-        count = jnp.sum(mask[..., 0], dtype=x.dtype)
+    positions = x.size // x.shape[-1]
+    # What of a mask is real is known when it runs; without any position there is none.
+    if positions < (2 if mask is None else 1):
+        raise ValueError(
+            "batch_norm: training needs at least 2 positions to take statistics from, "
+            f"got {describe(x)}; use a larger batch, or layer_norm"
+        )
+    count = jnp.asarray(positions, x.dtype) if mask is None else jnp.sum(mask[..., 0], dtype=x.dtype)
     z, mean, var = centred(x, tuple(range(x.ndim - 1)), mask)
     return z, mean.reshape(x.shape[-1:]), var.reshape(x.shape[-1:]), count
 

@@ -124,5 +124,8 @@ def _pooled(name: str, x: Any, axes: Axes) -> tuple[int, ...]:
                 f"{describe(x)}"
             )
     if not prod(x.shape[axis] for axis in pooled):
-        raise ValueError(f"{name}: there is nothing to pool in {describe(x)} over axes {pooled}")
+        raise ValueError(
+            f"{name}: there is nothing to pool in {describe(x)} over axes {pooled}; "
+            "only the batch may be empty"
+        )
     return pooled

@@ -21,7 +21,7 @@ from jaxnn.core import (
     spread_mask,
     stateless,
 )
-from jaxnn.layers._statistics import centred, inverse_deviation, scaler, widened
+from jaxnn.layers._statistics import centred, check_some_features, inverse_deviation, scaler, widened
 
 
 def group_norm(
@@ -105,6 +105,7 @@ def _group_norm(
         check_floating(name, x)
         if groups is None:
             check_min_rank(name, x, 3, "[batch, *spatial, features]")
+            check_some_features(name, x)
             if prod(x.shape[1:-1]) < 2:
                 raise ValueError(
                     f"{name}: expected at least 2 positions to normalise over, got {describe(x)}; "
@@ -113,7 +114,10 @@ def _group_norm(
             return
         check_min_rank(name, x, 2, "[batch, ..., features]")
         if not prod(x.shape[1:]):
-            raise ValueError(f"{name}: there is nothing to normalise over in {describe(x)}")
+            raise ValueError(
+                f"{name}: there is nothing to normalise over in {describe(x)}; "
+                "no axis but the batch may be empty"
+            )
         if x.shape[-1] % groups:
             raise ValueError(
                 f"{name}: groups must divide the features, got groups={groups} and {describe(x)}; "

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxnn.core import Layer, check_floating, check_min_rank, non_negative, on_any_mesh, stateless
-from jaxnn.layers._statistics import centred, inverse_deviation, scaler, widened
+from jaxnn.layers._statistics import centred, check_some_features, inverse_deviation, scaler, widened
 
 
 def layer_norm(
@@ -48,6 +48,7 @@ def layer_norm(
     def check(x: Any) -> None:
         check_floating("layer_norm", x)
         check_min_rank("layer_norm", x, 1, "[..., features]")
+        check_some_features("layer_norm", x)
 
     def init(key: Any, x: Any) -> dict[str, Any]:
         del key

@@ -63,15 +63,19 @@ def upsample(factors: tuple[int, ...], method: str = "nearest") -> Layer:
 def pad(widths: tuple[tuple[int, int], ...], mode: str = "constant", value: float = 0.0) -> Layer:
     """Pad the spatial axes: ``[..., *spatial, channels] -> [..., *larger, channels]``.
 
+    Every mode means what it means for ``numpy.pad``: where a width is larger than the axis, ``"reflect"``
+    goes to and fro between its ends and ``"wrap"`` begins again, as often as it takes. PyTorch refuses such
+    widths.
+
     Args:
         widths: ``(low, high)`` for each spatial axis; its length is their number.
         mode: ``"constant"``, ``"edge"`` (the outermost cell), ``"reflect"`` (mirrored about it) or
-            ``"wrap"``.
+            ``"wrap"`` (periodic).
         value: what ``"constant"`` pads with.
 
     Raises:
-        TypeError, ValueError: a bad argument; at use, an input with too few axes, or smaller than a
-            reflection.
+        TypeError, ValueError: a bad argument; at use, an input with too few axes, or an axis without a cell
+            to repeat, or without a second one to reflect.
 
     Example:
         >>> import jax.numpy as jnp
@@ -89,7 +93,10 @@ def pad(widths: tuple[tuple[int, int], ...], mode: str = "constant", value: floa
         cells = {"constant": 0, "edge": 1, "wrap": 1, "reflect": 2}[mode]
         for size, widest in zip(x.shape[first:-1], map(max, pairs), strict=True):
             if widest and size < cells:
-                raise ValueError(f"pad: mode={mode!r} needs {cells} cell(s) to take from, got {describe(x)}")
+                raise ValueError(
+                    f"pad: mode={mode!r} needs {cells} cell(s) to take from, got {describe(x)}; "
+                    "use mode='constant'"
+                )
         every = ((0, 0),) * first + pairs + ((0, 0),)
         if mode == "constant":
             return jnp.pad(x, every, constant_values=jnp.asarray(value, x.dtype))

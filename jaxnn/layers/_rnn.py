@@ -191,7 +191,10 @@ def _read(name: str, cell: Cell, x: PyTree) -> tuple[Any, Any, Any]:
             "add an axis of size 1, or use jax.vmap over further ones"
         )
     if value.shape[1] == 0:
-        raise ValueError(f"{name}: expected at least one step in [batch, time, ...], got {describe(value)}")
+        raise ValueError(
+            f"{name}: expected at least one step in [batch, time, ...], got {describe(value)}; "
+            "leave out what has no steps"
+        )
     if mask is not None and mask.shape != value.shape[:2]:
         raise ValueError(
             f"{name}: expected a mask [batch, time] for each step of {describe(value)}, got "

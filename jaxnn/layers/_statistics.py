@@ -76,6 +76,15 @@ def check_features(owner: str, sizes: dict[str, int], x: Any) -> None:
         )
 
 
+def check_some_features(owner: str, x: Any) -> None:
+    """Raise if the last axis of ``x`` is empty, of which there are no statistics."""
+    if not x.shape[-1]:
+        raise ValueError(
+            f"{owner}: expected at least one feature in [..., features], got {describe(x)}; "
+            "leave the layer out"
+        )
+
+
 def inverse_deviation(var: Any, epsilon: Any) -> Any:
     """``1 / sqrt(var + epsilon)``."""
     return jax.lax.rsqrt(var + jnp.asarray(epsilon, var.dtype))

@@ -32,7 +32,9 @@ def read_transposed_window(
 ) -> TransposedWindow:
     """Check the arguments of a transposed convolution and resolve them to numbers."""
     if min(spatial) < 1:
-        raise ValueError(f"{name}: every spatial axis must hold at least one cell, got {tuple(spatial)}")
+        raise ValueError(
+            f"{name}: every spatial axis must hold at least one cell, got {tuple(spatial)}; pass larger ones"
+        )
     # An input as large as the kernel fits every size: this reads the numbers and judges their types.
     ample = tuple(10**9 for _ in size)
     read = read_window(name, ample, size, strides, "VALID", dilation)

@@ -60,6 +60,11 @@ def check_rereadable(data: Iterable[Any], epochs: int) -> None:
         )
 
 
+def is_empty(batch: Any) -> bool:
+    """Whether all arrays of a batch have a first axis of size 0."""
+    return all(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch))
+
+
 def first_batch(data: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
     """Return the first batch and an iterable that still holds it."""
     batches = iter(data)
@@ -67,4 +72,7 @@ def first_batch(data: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
         first = next(batches)
     except StopIteration:
         raise ValueError("fit: there are no batches in the data; pass at least one") from None
-    return placed(first), itertools.chain([first], batches) if isinstance(data, Iterator) else data
+    first_placed = placed(first)
+    if is_empty(first_placed):
+        raise ValueError("fit: there are no examples in the first batch; leave out batches without any")
+    return first_placed, itertools.chain([first], batches) if isinstance(data, Iterator) else data

@@ -241,7 +241,7 @@ def check_sliceable(owner: str, data: Any) -> None:
         if axis is not None:
             raise ValueError(
                 f"{owner}: examples are sharded over {axis!r}, an explicit axis of the mesh, where batches "
-                "can't be sliced from them; pass an iterable of batches, each of them sharded, or NumPy arrays"
+                "can't be sliced from them; pass an iterable of sharded batches, or NumPy arrays"
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxnn.core import Layer, check_key, describe, fold_index, fold_name, kept, positive_int
 from jaxnn.metrics import merge
-from jaxnn.train._data import placed
+from jaxnn.train._data import is_empty, placed
 from jaxnn.train._epoch import check_sliceable, examples
 from jaxnn.train._objective import Objective, checked_terms, reduce_terms
 from jaxnn.train._step import Record, computed
@@ -72,11 +72,14 @@ def make_evaluate(objective: Objective, batch_size: int) -> Any:
             if examples("evaluate", data) > batch_size:
                 check_sliceable("evaluate", data)
             return computed(whole(params, state, data, key))
-        records = [
-            one(params, state, placed(batch), fold_index(key, np.uint32(i))) for i, batch in enumerate(data)
-        ]
+        records, real = [], False
+        for i, batch in enumerate(map(placed, data)):
+            real = real or not is_empty(batch)
+            records.append(one(params, state, batch, fold_index(key, np.uint32(i))))
         if not records:
             raise ValueError("evaluate: there are no batches; an iterator can be read only once")
+        if not real:
+            raise ValueError("evaluate: there are no examples; pass at least one")
         return computed(functools.reduce(merge, records))
 
     return run

@@ -146,6 +146,8 @@ def fit(
     for part in (data, validation):
         if is_batches(part):
             check_rereadable(part, epochs)
+    if validation is not None and not is_batches(validation) and not examples("fit", validation):
+        raise ValueError("fit: there are no examples in validation; pass at least one, or None")
     if batched:
         sample, data = first_batch(data)
     else:

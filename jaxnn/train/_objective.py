@@ -194,12 +194,19 @@ def _named(metrics: Any) -> dict[str, Callable[..., Any]]:
             f"supervised: metrics must be functions (outputs, targets, weights) -> sums, "
             f"got {named[wrong[0]]!r}; pass metrics.accuracy itself, not its name"
         )
-    reserved = set(RESERVED) & set(named)
+    reserved = _clashing(named)
     if reserved:
         raise ValueError(
-            f"supervised: metrics can't be called {sorted(reserved)}, which records use themselves"
+            f"supervised: metrics can't be called {reserved}, which records use themselves; rename them, "
+            "as in metrics={'another_name': metric}"
         )
     return named
+
+
+def _clashing(names: Iterable[str]) -> list[str]:
+    """Which names a record needs itself, those of the validation included: ``val_`` before a name."""
+    names = set(names)
+    return sorted(names & {*RESERVED, "", *(f"val_{name}" for name in {"loss", *names})})
 
 
 def _name(metric: Any) -> str:
@@ -336,11 +343,9 @@ def checked_terms(terms: Any) -> Terms:
             f"Objective: evaluate must return (Terms(values, weights, aux), state), "
             f"got {describe(terms)} for the first; wrap the losses of the examples in train.Terms"
         )
-    reserved = set(RESERVED) & set(terms.aux)
+    reserved = _clashing(terms.aux)
     if reserved:
-        raise ValueError(
-            f"Objective: aux can't hold {sorted(reserved)}, which records use themselves; rename them"
-        )
+        raise ValueError(f"Objective: aux can't hold {reserved}, which records use themselves; rename them")
     return terms
 
 

@@ -1,5 +1,6 @@
 """Every layer on a mesh with explicit axes gives what it gives without one, in values and in gradients."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,14 @@ OTHERS = ["fit", "a user's function", "no context", "vmap"]
 
 def differing(names: list[str], how: str = "quick") -> str:
     """What the process reports; the number of devices must be told before JAX starts."""
-    script = Path(__file__).with_name("explicit_mesh.py")
-    run = subprocess.run([sys.executable, str(script), how, *names], capture_output=True, text=True)
+    here = Path(__file__).parent
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "PYTHONPATH": os.pathsep.join(map(str, (here.parent, here.parents[1]))),
+    }
+    command = [sys.executable, str(here / "explicit_mesh.py"), how, *names]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
