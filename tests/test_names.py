@@ -99,8 +99,8 @@ def test_a_metric_called_like_an_entry_of_the_record_is_refused(names: list[str]
 @pytest.mark.parametrize("name", ["val_loss", "val_score"])
 def test_what_an_objective_reports_is_refused_likewise(name: str) -> None:
     def evaluate(params, state, batch, **options):
-        loss = jnp.sum(batch * params["w"], -1)
-        return Terms(loss, None, {"score": metrics.Mean.of(loss), name: metrics.Mean.of(loss)}), state
+        loss = batch @ params["w"]
+        return train.Terms(loss, None, {"score": metrics.Mean.of(loss), name: metrics.Mean.of(loss)}), state
 
     task = train.Objective(lambda key, batch: ({"w": jnp.ones(3)}, {}), evaluate)
     with pytest.raises(ValueError, match="which records use themselves"):

@@ -46,13 +46,13 @@ def on_any_mesh(layer: AnyLayer) -> AnyLayer:
         mesh = _explicit_mesh(x)
         if mesh is None:
             return layer.apply(params, state, x, key=key, train=train)
+        check_train(layer.kind, train)
         explicit = dict.fromkeys(_explicit_axes(mesh), AxisType.Auto)
         with jax.sharding.use_abstract_mesh(mesh.update_axis_types(explicit)):
-            arguments = jax.tree.map(lambda leaf: _loosened(leaf, explicit), (params, state, x, key))
-            check_train(layer.kind, train)
+            loose: Any = jax.tree.map(lambda leaf: _loosened(leaf, explicit), (params, state, x, key))
             # Derivatives that are taken equation by equation mix constants of both meshes.
-            traced = any(map(is_traced, jax.tree.leaves(arguments)))
-            y, new = (compiled if traced else called)(*arguments, train)
+            run = compiled if any(map(is_traced, jax.tree.leaves(loose))) else called
+            y, new = run(*loose, train)
         specs, state_specs = _specs(x), _specs(state)
         return (
             jax.tree.map(lambda leaf: _placed(leaf, mesh, specs), y),
