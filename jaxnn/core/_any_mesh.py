@@ -52,7 +52,7 @@ def on_any_mesh(layer: AnyLayer) -> AnyLayer:
             loose: Any = jax.tree.map(lambda leaf: _loosened(leaf, explicit), (params, state, x, key))
             # Derivatives that are taken equation by equation mix constants of both meshes.
             run = compiled if any(map(is_traced, jax.tree.leaves(loose))) else called
-            y, new = run(*loose, train)
+            y, new = run(loose[0], loose[1], loose[2], loose[3], train)
         specs, state_specs = _specs(x), _specs(state)
         return (
             jax.tree.map(lambda leaf: _placed(leaf, mesh, specs), y),
