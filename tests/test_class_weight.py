@@ -41,6 +41,19 @@ def test_rows_with_a_single_1_are_what_the_outputs_say() -> None:
         assert weights_of(label, spec(2), table).tolist() == [5, 2, 2]
 
 
+def test_an_objective_that_tells_no_outputs_is_asked_what_integers_are() -> None:
+    rows, table = np.array([[0, 1], [1, 0], [1, 0]]), {0: 2.0, 1: 5.0}
+    with pytest.raises(TypeError, match=r"can't tell whether .* class numbers or one-hot .* outputs="):
+        weights_of(rows, None, table)
+    for told in (rows.astype(np.float32), rows.astype(bool)):
+        assert weights_of(told, None, table).tolist() == [5, 2, 2]
+    assert weights_of(np.array([[0, 1], [1, 1], [1, 0]]), None, table).tolist() == [[2, 5], [5, 5], [5, 2]]
+    silent = train.supervised(nn.dense(2), losses.cross_entropy)
+    silent = train.Objective(silent.init, silent.evaluate)
+    with pytest.raises(TypeError, match="can't tell whether"):
+        train.fit(silent, RULE, (X[:3], rows), class_weight=table, **OPTIONS)
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Any, ...]:
     """Labels of a form and rank, weights of some of their axes, rubbish where they are 0."""

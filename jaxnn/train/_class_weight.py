@@ -20,11 +20,12 @@ def weigh_classes(data: Any, class_weight: Any, outputs: Any = None) -> Any:
         data: ``(inputs, targets)`` or ``(inputs, targets, weights)``, where weights may be ``None``.
         class_weight: a mapping from class numbers, or an array by them.
         outputs: spec of the model's outputs for one example, ``[1, ..., classes]``: targets of its shape are
-            one-hot, with an axis less class numbers. Where it is ``None``, targets are one-hot if they have
-            as many columns as ``class_weight`` has entries and a single 1 in each row.
+            one-hot, with an axis less class numbers. Where it is ``None``, floats and booleans with a
+            single 1 in each row are one-hot.
 
     Raises:
-        TypeError: ``data`` is no tuple with class numbers or one-hot targets in one array.
+        TypeError: ``data`` is no tuple with class numbers or one-hot targets in one array, or without
+            ``outputs`` nobody can tell which of the two they are.
         ValueError: a class has no weight, a weight is negative or not finite, or the weights do not fit.
     """
     if not isinstance(data, tuple) or len(data) not in (2, 3):
@@ -36,7 +37,7 @@ def weigh_classes(data: Any, class_weight: Any, outputs: Any = None) -> Any:
     parts = [part.mask for part in (targets, inputs) if isinstance(part, Masked)]
     parts += [] if weights is None else [np.asarray(weights) != 0]
     if outputs is None:
-        form = _form_of_values(values, counted(values.shape[:-1], parts), len(table))
+        form = _form_of_values(targets, values, counted(values.shape[:-1], parts), len(table))
     else:
         form = _form_of_shapes(targets, values, outputs)
     shape = values.shape if form == "numbers" else values.shape[:-1]
@@ -96,13 +97,22 @@ def _form_of_shapes(targets: Any, values: np.ndarray, outputs: Any) -> str:
     )
 
 
-def _form_of_values(values: np.ndarray, counts: np.ndarray, classes: int) -> str:
+def _form_of_values(targets: Any, values: np.ndarray, counts: np.ndarray, classes: int) -> str:
     if values.ndim == 1:
         return "numbers"
     if values.shape[-1] == 1:
         return "column"
-    wide = values.shape[-1] == classes or not np.issubdtype(values.dtype, np.integer)
-    return "one-hot" if wide and _are_one_hot(values[counts]) else "numbers"
+    if not _are_one_hot(values[counts]):
+        return "numbers"
+    if values.dtype.kind in "bf":
+        return "one-hot"
+    if values.shape[-1] != classes:
+        return "numbers"
+    raise TypeError(
+        f"fit: class_weight can't tell whether {describe(targets)} holds class numbers or one-hot targets, "
+        "since the objective doesn't say what its model returns; give it outputs=, as train.supervised does, "
+        f"or {_REMEDY}"
+    )
 
 
 def _are_one_hot(rows: np.ndarray) -> bool:
