@@ -38,8 +38,13 @@ def affine_params(
     return params
 
 
+def drawn(initializer: Initializer, key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return what ``initializer`` makes, or an empty array, of which some divide by the number of inputs."""
+    return jnp.zeros(shape, dtype) if 0 in shape else initializer(key, shape, dtype)
+
+
 def _made(argument: str, initializer: Initializer, key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    made = initializer(key, shape, dtype)
+    made = drawn(initializer, key, shape, dtype)
     if getattr(made, "shape", None) != shape:
         raise ValueError(
             f"{argument} must return an array {list(shape)}, got {describe(made)}; pass an initializer "

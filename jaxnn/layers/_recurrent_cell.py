@@ -23,7 +23,7 @@ from jaxnn.core import (
     require_key,
     wide_dtype,
 )
-from jaxnn.layers._affine import Initializer, check_dtype
+from jaxnn.layers._affine import Initializer, check_dtype, drawn
 
 
 def orthogonal(key: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -96,7 +96,9 @@ def gated_cell(options: Gated, run: Callable[..., tuple[Any, Any]]) -> Cell:
         keys, dtype = jax.random.split(key, 2 + options.gates), options.param_dtype
         square = jax.vmap(lambda k: options.recurrent_init(k, (features, features), dtype))(keys[2:])
         params = {
-            "input_kernel": options.kernel_init(keys[0], (x.shape[-1], options.gates * features), dtype),
+            "input_kernel": drawn(
+                options.kernel_init, keys[0], (x.shape[-1], options.gates * features), dtype
+            ),
             "recurrent_kernel": jnp.moveaxis(square, 0, 1).reshape(features, -1),
         }
         if options.bias_init is not None:
