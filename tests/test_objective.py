@@ -24,7 +24,7 @@ def test_weights_are_exact_over_masks_and_unequal_batches() -> None:
 def test_class_weights_of_labels_in_a_column_and_one_hot() -> None:
     from jaxnn.train._data import weigh_classes
 
-    for targets in (Y, Y[:, None], Y[:, None].astype(np.float32), np.eye(2)[Y], np.eye(2, dtype=int)[Y]):
+    for targets in (Y, Y[:, None], Y[:, None].astype(np.float32), np.eye(2)[Y], np.eye(2, dtype=bool)[Y]):
         *_, weights = weigh_classes((X, targets), {0: 1.0, 1: 10.0})
         np.testing.assert_array_equal(weights, np.where(Y == 1, 10.0, 1.0))
 

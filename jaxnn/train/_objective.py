@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.core import Layer, Masked, describe, itself, reduced, spec_of, spread_mask
+from jaxnn.core import Layer, Masked, describe, itself, reduced, spec_of
 from jaxnn.losses._labels import check_labels, is_class_index
 from jaxnn.metrics import Mean
 from jaxnn.train._class_weight import counted
 from jaxnn.train._fed_ids import check_fed_ids
+from jaxnn.train._hidden import hidden, with_stand_ins, without_poison
 
 PyTree = Any
 
@@ -120,14 +121,14 @@ def supervised(
     ) -> tuple[Terms, Any]:
         inputs, targets, weights = _unpack(batch)
         if weights is not None:
-            inputs = _without_poison(inputs, weights != 0)
+            inputs = without_poison(inputs, weights != 0)
         outputs, state = model.apply(params, state, inputs, key=key, train=train)
         outputs, targets, masks = _unmask(outputs, targets)
         mask = None if aligns else _combined(**masks)
         parts = (mask, None if weights is None else weights != 0)
-        outputs = _hidden(outputs, parts)
+        outputs = hidden(outputs, parts)
         # Padding is often marked by what is no class, which a loss called outside of jit would refuse.
-        targets = _with_stand_ins(targets, parts, jnp.inexact if aligns else jnp.number)
+        targets = with_stand_ins(targets, parts, jnp.inexact if aligns else jnp.number)
         values = loss(outputs, targets, **masks) if aligns else loss(outputs, targets)
         _check_values(values, inputs)
         weights = _fit_weights(weights, mask, values)
@@ -245,62 +246,6 @@ def _combined(output_mask: Any, target_mask: Any) -> Any:
             "output_mask and target_mask by name"
         )
     return output_mask & target_mask
-
-
-def _hidden(tree: Any, parts: Iterable[Any]) -> Any:
-    """Put 0 where floats do not count: whatever stands there, a NaN too, then has gradient 0."""
-    return _changed(
-        tree, parts, jnp.inexact, lambda leaf, real: jnp.where(spread_mask(real, leaf.shape), leaf, 0)
-    )
-
-
-def _with_stand_ins(tree: Any, parts: Iterable[Any], kind: Any) -> Any:
-    """Put the first entry that counts where numbers of a kind do not: what a loss takes, as 0 may not be."""
-    return _changed(tree, parts, kind, lambda leaf, real: _replaced(leaf, real, ~real))
-
-
-def _changed(tree: Any, parts: Iterable[Any], kind: Any, change: Callable[[Any, Any], Any]) -> Any:
-    def one(leaf: Any, real: Any) -> Any:
-        fits = hasattr(leaf, "shape") and leaf.shape[: real.ndim] == real.shape
-        return change(leaf, real) if fits and jnp.issubdtype(leaf.dtype, kind) else leaf
-
-    for real in parts:
-        if real is not None:
-            tree = jax.tree.map(functools.partial(one, real=real), tree)
-    return tree
-
-
-def _without_poison(inputs: Any, real: Any) -> Any:
-    """Let inputs that count stand in for those that don't and are not finite, or ids that no table may have.
-
-    A gradient of 0 times NaN would be NaN, and a 0 in its place could be one that the model divides by. What
-    is finite stays, since it may bear on what counts: on statistics of the batch, on later positions. So do
-    ids, unless their whole example weighs nothing.
-    """
-    examples = jnp.any(real.reshape(real.shape[0], -1), 1) if real.ndim else real
-
-    def one(leaf: Any) -> Any:
-        if not hasattr(leaf, "shape") or not leaf.ndim or leaf.shape[: examples.ndim] != examples.shape:
-            return leaf
-        if jnp.issubdtype(leaf.dtype, jnp.integer):
-            return _replaced(leaf, examples, ~examples)
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            return leaf
-        counts = real if leaf.shape[: real.ndim] == real.shape else examples
-        # One number a position may be an additive mask, whose infinities mean something.
-        wrong = jnp.isnan(leaf) if leaf.ndim == real.ndim > 1 else ~jnp.isfinite(leaf)
-        wrong = jnp.any(wrong, range(counts.ndim, leaf.ndim))
-        return _replaced(leaf, counts, wrong & ~counts)
-
-    return jax.tree.map(one, inputs)
-
-
-def _replaced(leaf: Any, counts: Any, where: Any) -> Any:
-    """``leaf`` with its first entry that counts, 0 if none does, in the places that ``where`` marks."""
-    leaf, rest = jnp.asarray(leaf), leaf.shape[counts.ndim :]
-    first = leaf.reshape(-1, *rest)[jnp.argmax(counts.ravel())] if leaf.size else jnp.zeros(rest, leaf.dtype)
-    first = jnp.where(jnp.any(counts), first, jnp.zeros((), leaf.dtype))
-    return jnp.where(spread_mask(where, leaf.shape), jnp.broadcast_to(first, leaf.shape), leaf)
 
 
 def _takes_masks(loss: Callable[..., Any]) -> bool:
