@@ -1,6 +1,5 @@
 """One configuration for every test: strict promotion, typed keys, a persistent compilation cache."""
 
-import gc
 import os
 import signal
 import tempfile
@@ -55,14 +54,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unsearched_memory() -> None:
-    """What stands before a file's tests, thousands of tests among it, is left out of their searches for garbage.
-
-    Tests of memory, and JAX's own search for leaked tracers, look at everything that is alive, which in a long
-    process takes seconds each time.
-    """
-    gc.collect()
-    gc.freeze()

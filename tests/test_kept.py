@@ -125,7 +125,8 @@ def test_a_model_dies_with_its_programs_and_all_that_it_closes_over(use) -> None
     once()
     before = programs()
     found = once()
-    assert programs() == before
+    # Programs of earlier tests may go in between.
+    assert programs() <= before
     assert found() is None
 
 
@@ -135,7 +136,7 @@ def test_arrays_of_numpy_are_placed_without_a_program_for_each_shape() -> None:
         placed((np.ones((n, 3)), np.ones(n, np.int64), np.ones(n, bool)))
         known = jax.jit(lambda x, n=n: x + as_array(np.full(n, 2, np.int32)).sum()).trace(1)
         assert known.jaxpr.eqns, "an array of NumPy can be placed while a program is traced"
-    assert programs() == before
+    assert programs() <= before
 
 
 @pytest.mark.parametrize(
