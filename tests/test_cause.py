@@ -160,3 +160,13 @@ def test_ids_in_padding_may_be_anything() -> None:
     direct = train.supervised(alone, losses.squared_error)
     with pytest.raises(ValueError, match="for the model, got 77"):
         direct.check(*alone.init(KEY, IDS), (changed(IDS, (3, 2), 77), np.zeros((12, 3, 4), np.float32)))
+
+
+def test_a_blank_among_the_labels_of_ctc_is_named() -> None:
+    frames, labels = np.zeros((4, 5, 3), np.float32), np.array([[1, 2], [2, 1], [1, 0], [2, 2]])
+    task = train.supervised(nn.dense(3), losses.ctc)
+    found = train.fit(
+        task, optim.sgd(0.1), (frames, labels), epochs=1, batch_size=4, key=jax.random.key(0), progress=False
+    )
+    assert found.stopped is not None
+    assert "labels must be in [0, 3) and not the blank 0, got 0" in found.stopped
